@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package v1beta1
+
+// Group is the API group of all kinds.
+const Group = "metallb.io"
+
+// The kinds of the group. All are namespaced; BGPPeer is served in v1beta1 and
+// v1beta2, the others in v1beta1.
+const (
+	KindIPAddressPool      = "IPAddressPool"
+	KindL2Advertisement    = "L2Advertisement"
+	KindBGPAdvertisement   = "BGPAdvertisement"
+	KindBGPPeer            = "BGPPeer"
+	KindBFDProfile         = "BFDProfile"
+	KindCommunity          = "Community"
+	KindServiceL2Status    = "ServiceL2Status"
+	KindServiceBGPStatus   = "ServiceBGPStatus"
+	KindConfigurationState = "ConfigurationState"
+)
+
+// Annotation keys are a prefix and a suffix. Where a Service carries both
+// prefixes the new one counts, also with an empty value.
+const (
+	AnnotationPrefix       = "metallb.io/"
+	LegacyAnnotationPrefix = "metallb.universe.tf/"
+)
+
+// Annotations of Services.
+const (
+	// AnnotationAddressPool names the pool to take the addresses from.
+	AnnotationAddressPool       = AnnotationPrefix + "address-pool"
+	LegacyAnnotationAddressPool = LegacyAnnotationPrefix + "address-pool"
+
+	// AnnotationLoadBalancerIPs asks for addresses: comma separated, at most
+	// one per family.
+	AnnotationLoadBalancerIPs       = AnnotationPrefix + "loadBalancerIPs"
+	LegacyAnnotationLoadBalancerIPs = LegacyAnnotationPrefix + "loadBalancerIPs"
+
+	// AnnotationAllowSharedIP is the sharing key: Services with equal keys may
+	// hold the same address.
+	AnnotationAllowSharedIP       = AnnotationPrefix + "allow-shared-ip"
+	LegacyAnnotationAllowSharedIP = LegacyAnnotationPrefix + "allow-shared-ip"
+
+	// AnnotationAllocatedFromPool is written by the controller: the pool that
+	// the addresses are from. The legacy key is read, never written.
+	AnnotationAllocatedFromPool       = AnnotationPrefix + "ip-allocated-from-pool"
+	LegacyAnnotationAllocatedFromPool = LegacyAnnotationPrefix + "ip-allocated-from-pool"
+
+	// AnnotationLastIPs is written by the controller: the addresses that the
+	// Service lost to an edit of the pools, comma separated. It gets them back
+	// first when they are free again.
+	AnnotationLastIPs = AnnotationPrefix + "last-ips"
+)
+
+// Labels of ServiceL2Status and ServiceBGPStatus objects.
+const (
+	LabelNode             = "metallb.io/node"
+	LabelServiceName      = "metallb.io/service-name"
+	LabelServiceNamespace = "metallb.io/service-namespace"
+)
+
+// Labels of ConfigurationState objects.
+const (
+	// LabelComponentType is ComponentController or ComponentSpeaker.
+	LabelComponentType = "metallb.io/component-type"
+	// LabelNodeName is the speaker's node; not set on the controller's object.
+	LabelNodeName = "metallb.io/node-name"
+)
+
+// Values of LabelComponentType. The controller's ConfigurationState has the
+// name ComponentController, a speaker's SpeakerStatePrefix and the node's name.
+const (
+	ComponentController = "controller"
+	ComponentSpeaker    = "speaker"
+	SpeakerStatePrefix  = "speaker-"
+)
+
+// Types of the conditions in status.conditions of the kinds that users write.
+const (
+	// ConditionAccepted: the object is valid. False with the reason
+	// ReasonUsingLastAccepted: it is not, and status.lastAccepted is in force.
+	ConditionAccepted = "Accepted"
+	// ConditionResolvedRefs: all objects that it names exist.
+	ConditionResolvedRefs = "ResolvedRefs"
+	// ConditionReady: what resolves is in force on the nodes it concerns.
+	ConditionReady = "Ready"
+	// ConditionEstablished, of a BGPPeer only: the BGP session is up on every
+	// node that is to have it.
+	ConditionEstablished = "Established"
+)
+
+// ReasonUsingLastAccepted is a reason of condition Accepted.
+const ReasonUsingLastAccepted = "UsingLastAccepted"
+
+// Types of the conditions in status.conditions of ConfigurationState.
+const (
+	// ConditionPoolReconcilerValid is written by the controller.
+	ConditionPoolReconcilerValid = "poolReconcilerValid"
+	// ConditionConfigReconcilerValid is written by speakers.
+	ConditionConfigReconcilerValid = "configReconcilerValid"
+)
+
+// ConditionAddressAssigned is the type of the condition in a Service's
+// status.conditions: it has the addresses that it is to have.
+const ConditionAddressAssigned = "metallb.io/AddressAssigned"
