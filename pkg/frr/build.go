@@ -1,0 +1,220 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package frr
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+
+	"metallb.io/metallb-frr/pkg/bgp"
+	"metallb.io/metallb-frr/pkg/intent"
+	"metallb.io/metallb-frr/pkg/plan"
+)
+
+// Options are what a Document depends on beside the plan.
+type Options struct {
+	// Templates render the fragments; nil: BuiltIn.
+	Templates *Templates
+	// LogLevel is FRR's: emergencies, alerts, critical, errors, warnings,
+	// notifications, informational (the default) or debugging.
+	LogLevel string
+	// BMPHost and BMPPort are where bgpd reports its sessions (RFC 7854);
+	// 127.0.0.1 and 11019 by default.
+	BMPHost string
+	BMPPort uint16
+}
+
+func (o Options) withDefaults() Options {
+	if o.Templates == nil {
+		o.Templates = builtIn
+	}
+	if o.LogLevel == "" {
+		o.LogLevel = "informational"
+	}
+	if o.BMPHost == "" {
+		o.BMPHost = "127.0.0.1"
+	}
+	if o.BMPPort == 0 {
+		o.BMPPort = 11019
+	}
+	return o
+}
+
+var builtIn = BuiltIn()
+
+// Build renders a plan. prev, which may be nil, is the Document made before with
+// the same options: fragments of networks that did not change are taken from it,
+// so the cost is that of what changed. An error is a template's and names it.
+func Build(prev *Document, p *plan.NodePlan, o Options) (*Document, error) {
+	b := &builder{o: o.withDefaults(), doc: &Document{}}
+	b.add("global", nil, nil, "global", map[string]any{"Node": p.Node, "LogLevel": b.o.LogLevel})
+	for _, profile := range p.BFDProfiles {
+		b.add("bfd profile "+profile.Name, []intent.Ref{profile.Ref()}, nil, "bfd-profile", bfdData(profile))
+	}
+	for _, r := range p.Routers {
+		b.maps(r)
+	}
+	for _, r := range p.Routers {
+		b.router(r)
+	}
+	b.networks(prev, p)
+	if b.err != nil {
+		return nil, fmt.Errorf("building the FRR configuration of node %s: %w", p.Node, b.err)
+	}
+	return b.doc, nil
+}
+
+type builder struct {
+	o   Options
+	doc *Document
+	err error // the first
+}
+
+func (b *builder) add(key string, origins []intent.Ref, node []string, template string, data any) *Fragment {
+	lines, err := b.o.Templates.render(template, node, data)
+	if err != nil && b.err == nil {
+		b.err = err
+	}
+	f := &Fragment{Key: key, Origins: origins, Lines: lines}
+	b.doc.Base = append(b.doc.Base, f)
+	return f
+}
+
+// maps renders the classes and the in and out maps of a router's sessions.
+func (b *builder) maps(r *plan.Router) {
+	for _, c := range r.Classes {
+		var names []string
+		for _, ad := range c.Ads {
+			names = append(names, ad.Name)
+		}
+		b.add("class "+c.Name, adRefs(c), nil, "class", map[string]any{
+			"Name": c.Name, "Family": familyName(c.Family), "Advertisements": names, "Tag": c.Tag,
+		})
+	}
+	for _, s := range r.Sessions {
+		who := map[string]any{"ID": s.ID, "Peer": s.Peer.Name}
+		b.add("in map "+s.ID, []intent.Ref{s.Peer.Ref()}, nil, "peer-in", who)
+		for _, e := range s.Exports {
+			origins := append([]intent.Ref{s.Peer.Ref()}, adRefs(e.Class)...)
+			b.add("out map "+s.ID+" "+e.Class.Name, origins, nil, "peer-out", exportData(s, e))
+		}
+		b.add("out map "+s.ID+" end", []intent.Ref{s.Peer.Ref()}, nil, "peer-out-end", who)
+	}
+}
+
+func exportData(s *plan.Session, e plan.Export) map[string]any {
+	var standard, large []string
+	for _, c := range e.Communities {
+		if c.IsLarge() {
+			large = append(large, c.Value())
+		} else {
+			standard = append(standard, communityName(c))
+		}
+	}
+	return map[string]any{
+		"ID": s.ID, "Peer": s.Peer.Name, "Class": e.Class.Name, "Seq": e.Class.Seq, "Tag": e.Class.Tag,
+		"LocalPref": e.LocalPref, "Communities": standard, "LargeCommunities": large,
+	}
+}
+
+func (b *builder) router(r *plan.Router) {
+	header := routerNode(r)
+	b.add("router "+r.VRF, r.Origins, nil, "router", map[string]any{
+		"ASN": r.ASN, "VRF": r.VRF, "RouterID": addrText(r.RouterID),
+		"BMPHost": b.o.BMPHost, "BMPPort": b.o.BMPPort,
+	})
+	for _, s := range r.Sessions {
+		b.add("neighbor "+s.ID, []intent.Ref{s.Peer.Ref()}, header, "neighbor", neighborData(s))
+	}
+	for _, family := range []bgp.Family{bgp.IPv4, bgp.IPv6} {
+		node := familyNode(header, family)
+		for _, s := range r.Sessions {
+			if !slices.Contains(s.Families, family) {
+				continue
+			}
+			f := b.add("neighbor "+s.ID+" "+family.String(), []intent.Ref{s.Peer.Ref()}, node, "neighbor-family",
+				map[string]any{"ID": s.Neighbor(), "Map": s.ID})
+			f.OutMap = s.ID + "-out"
+			f.Clear = SoftClear{VRF: r.VRF, Family: family.String(), Neighbor: s.Neighbor()}
+		}
+	}
+}
+
+func (b *builder) networks(prev *Document, p *plan.NodePlan) {
+	size := 0
+	for _, r := range p.Routers {
+		size += len(r.Routes)
+	}
+	b.doc.Networks = make(map[NetworkKey]*Fragment, size)
+	for _, r := range p.Routers {
+		header := routerNode(r)
+		for prefix, route := range r.Routes {
+			key := NetworkKey{r.VRF, prefix}
+			if prev != nil {
+				if f := prev.Networks[key]; f != nil && f.isRoute(header, route) {
+					b.doc.Networks[key] = f
+					continue
+				}
+			}
+			b.doc.Networks[key] = b.network(header, route)
+		}
+	}
+}
+
+func (b *builder) network(header []string, route *plan.Route) *Fragment {
+	lines, err := b.o.Templates.render("network", familyNode(header, route.Class.Family), map[string]any{
+		"Prefix": route.Prefix.String(), "Class": route.Class.Name,
+	})
+	if err == nil && len(lines) != 1 {
+		err = fmt.Errorf("rendering network.tmpl: %d lines for %s, want 1", len(lines), route.Prefix)
+	}
+	if err != nil && b.err == nil {
+		b.err = err
+	}
+	f := &Fragment{Key: "network " + route.Prefix.String(), Lines: lines, class: route.Class.Name}
+	for _, s := range route.Services {
+		f.Origins = append(f.Origins, s.Ref())
+	}
+	return f
+}
+
+// isRoute reports whether f is what network would render.
+func (f *Fragment) isRoute(header []string, route *plan.Route) bool {
+	return f.class == route.Class.Name && f.Lines[0].Node[0] == header[0] &&
+		slices.EqualFunc(f.Origins, route.Services, func(r intent.Ref, k intent.Key) bool {
+			return r.Namespace == k.Namespace && r.Name == k.Name
+		})
+}
+
+func routerNode(r *plan.Router) []string {
+	text := "router bgp " + strconv.FormatUint(uint64(r.ASN), 10)
+	if r.VRF != "" {
+		text += " vrf " + r.VRF
+	}
+	return []string{text}
+}
+
+func familyNode(router []string, f bgp.Family) []string {
+	return append(slices.Clip(router), "address-family "+f.String()+" unicast")
+}
+
+func adRefs(c *plan.Class) []intent.Ref {
+	refs := make([]intent.Ref, len(c.Ads))
+	for i, ad := range c.Ads {
+		refs[i] = ad.Ref()
+	}
+	return refs
+}
+
+// Refs returns the objects that the Document's base comes from, sorted.
+func (d *Document) Refs() []intent.Ref {
+	seen := map[intent.Ref]bool{}
+	for _, f := range d.Base {
+		for _, r := range f.Origins {
+			seen[r] = true
+		}
+	}
+	return slices.SortedFunc(maps.Keys(seen), intent.Ref.Compare)
+}

@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package frr_test
+
+import (
+	"bytes"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"golang.org/x/tools/txtar"
+	corev1 "k8s.io/api/core/v1"
+
+	"metallb.io/metallb-frr/pkg/frr"
+	"metallb.io/metallb-frr/pkg/intent"
+	"metallb.io/metallb-frr/pkg/ipam"
+	"metallb.io/metallb-frr/pkg/plan"
+)
+
+var update = flag.Bool("update", false, "write what the pipeline made into testdata/*.txtar")
+
+// TestGolden runs the whole pipeline on files. In each archive the files named
+// *.yaml are the manifests, in the order of their names; the others are what is
+// expected: findings, addresses, decisions, and frr.conf of each node.
+func TestGolden(t *testing.T) {
+	files, err := filepath.Glob("testdata/*.txtar")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no testdata: %v", err)
+	}
+	for _, file := range files {
+		t.Run(strings.TrimSuffix(filepath.Base(file), ".txtar"), func(t *testing.T) {
+			archive, err := txtar.ParseFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			want := map[string]string{}
+			out := &txtar.Archive{Comment: archive.Comment}
+			var manifests bytes.Buffer
+			for _, f := range archive.Files {
+				if strings.HasSuffix(f.Name, ".yaml") {
+					fmt.Fprintf(&manifests, "---\n%s", f.Data)
+					out.Files = append(out.Files, f)
+					continue
+				}
+				want[f.Name] = string(f.Data)
+			}
+			got := pipeline(t, manifests.Bytes())
+			out.Files = append(out.Files, got...)
+			if *update {
+				if err := os.WriteFile(file, txtar.Format(out), 0o644); err != nil {
+					t.Fatal(err)
+				}
+				return
+			}
+			have := map[string]string{}
+			for _, f := range got {
+				have[f.Name] = string(f.Data)
+			}
+			if d := cmp.Diff(want, have); d != "" {
+				t.Errorf("differs from %s (-want +got); run go test ./pkg/frr -run TestGolden -update when it is right:\n%s", file, d)
+			}
+		})
+	}
+}
+
+// pipeline is what controller and speakers do, one pass, on files.
+func pipeline(t *testing.T, manifests []byte) []txtar.File {
+	t.Helper()
+	snapshot, err := intent.ReadYAML(bytes.NewReader(manifests), "metallb-system")
+	if err != nil {
+		t.Fatal(err)
+	}
+	first := intent.Resolve(nil, snapshot)
+	outcomes, _ := ipam.Assign(first, nil)
+	var addresses strings.Builder
+	for _, o := range outcomes {
+		fmt.Fprintf(&addresses, "%s %v %s%s %s\n", o.Service, o.Addresses, o.Pool, o.Reason, o.Message)
+		write(snapshot, o)
+	}
+	in := intent.Resolve(nil, snapshot)
+	var findings, decisions strings.Builder
+	all := in.Findings
+	var files []txtar.File
+	seen := map[string]bool{}
+	for _, node := range in.Nodes {
+		r := plan.ForNode(nil, in, plan.NodeFacts{Name: node.Name, Forwarding: true})
+		for _, f := range r.Findings {
+			if !seen[f.String()] {
+				seen[f.String()] = true
+				all = append(all, f)
+			}
+		}
+		for _, d := range r.Decisions {
+			if d.Announce {
+				fmt.Fprintf(&decisions, "%s %s: announces %v to %v\n", node.Name, d.Service, d.Addresses, d.Peers)
+			} else {
+				fmt.Fprintf(&decisions, "%s %s: %s: %s\n", node.Name, d.Service, d.Reason, d.Message)
+			}
+		}
+		doc, err := frr.Build(nil, r.Plan, frr.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		files = append(files, txtar.File{Name: node.Name + "/frr.conf", Data: []byte(doc.Text())})
+	}
+	for _, f := range all {
+		fmt.Fprintf(&findings, "%s %s %s\n", f.Severity, f.Reason, f)
+	}
+	return append([]txtar.File{
+		{Name: "findings", Data: []byte(findings.String())},
+		{Name: "addresses", Data: []byte(addresses.String())},
+		{Name: "decisions", Data: []byte(decisions.String())},
+	}, files...)
+}
+
+// write does what the controller does with an outcome.
+func write(s *intent.Snapshot, o ipam.Outcome) {
+	for i, svc := range s.Services {
+		if svc.Namespace != o.Service.Namespace || svc.Name != o.Service.Name {
+			continue
+		}
+		svc = svc.DeepCopy()
+		svc.Status.LoadBalancer.Ingress = nil
+		for _, a := range o.Addresses {
+			svc.Status.LoadBalancer.Ingress = append(svc.Status.LoadBalancer.Ingress, corev1.LoadBalancerIngress{IP: a.String()})
+		}
+		s.Services[i] = svc
+	}
+}

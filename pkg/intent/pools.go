@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package intent
+
+import (
+	"cmp"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"go4.org/netipx"
+	"k8s.io/apimachinery/pkg/labels"
+
+	"metallb.io/metallb-frr/pkg/api/v1beta1"
+)
+
+// pools resolves the IPAddressPools. Where two overlap, the addresses that both
+// name belong to the older one; the younger keeps the rest. So no address is in
+// two pools, and no Service loses one because a pool grew.
+func (r *resolver) pools() {
+	var pools []*Pool
+	for _, o := range r.s.Pools {
+		p := accept(r, Ref{Kind: v1beta1.KindIPAddressPool, Name: o.Name}, &o.Spec, o.Status.LastAccepted, r.pool)
+		if p == nil {
+			continue
+		}
+		p.Name, p.Created, p.Labels = o.Name, created(o), o.Labels
+		pools = append(pools, p)
+	}
+	slices.SortFunc(pools, func(a, b *Pool) int {
+		return cmp.Or(a.Created.Compare(b.Created), cmp.Compare(a.Name, b.Name))
+	})
+	var taken claims
+	for _, p := range pools {
+		r.claim(&taken, p)
+	}
+	slices.SortFunc(pools, func(a, b *Pool) int { return cmp.Compare(a.Name, b.Name) })
+	r.c.Pools = pools
+}
+
+func (r *resolver) pool(spec *v1beta1.IPAddressPoolSpec) (*Pool, []Finding) {
+	p := &Pool{AvoidBuggyIPs: spec.AvoidBuggyIPs, AutoAssign: spec.AutoAssign == nil || *spec.AutoAssign}
+	var findings []Finding
+	if len(spec.Addresses) == 0 {
+		return invalid[Pool](InvalidAddresses, "spec.addresses", "", "is empty; write at least one CIDR (192.0.2.0/24) or range (192.0.2.10-192.0.2.20)")
+	}
+	for i, text := range spec.Addresses {
+		rng, err := ParseRange(text)
+		if err != nil {
+			findings = append(findings, fault(InvalidAddresses, index("spec.addresses", i), text, "%v", err))
+			continue
+		}
+		p.Ranges = append(p.Ranges, rng)
+	}
+	if a := spec.ServiceAllocation; a != nil {
+		allocation, f := r.allocation(a)
+		if f != nil {
+			findings = append(findings, *f)
+		}
+		p.Allocation = allocation
+	}
+	if len(findings) > 0 {
+		return nil, findings
+	}
+	return p, nil
+}
+
+// ParseRange reads an entry of spec.addresses: a CIDR, whose host bits are
+// dropped, or an inclusive range "first-last" of one family.
+func ParseRange(text string) (netipx.IPRange, error) {
+	const right = "write a CIDR (192.0.2.0/24, 2001:db8::/64; 192.0.2.1/32 for one address) or a range (192.0.2.10-192.0.2.20)"
+	if first, last, ok := strings.Cut(text, "-"); ok {
+		a, errA := netip.ParseAddr(strings.TrimSpace(first))
+		b, errB := netip.ParseAddr(strings.TrimSpace(last))
+		rng := netipx.IPRangeFrom(a, b)
+		switch {
+		case errA != nil || errB != nil || a.Zone() != "" || b.Zone() != "":
+			return rng, fmt.Errorf("is not a range of addresses; %s", right)
+		case a.Is4() != b.Is4():
+			return rng, fmt.Errorf("runs from one address family to the other; %s", right)
+		case !rng.IsValid():
+			return rng, fmt.Errorf("ends before it begins; swap the two addresses")
+		}
+		return rng, nil
+	}
+	prefix, err := netip.ParsePrefix(strings.TrimSpace(text))
+	if err != nil {
+		return netipx.IPRange{}, fmt.Errorf("is not a CIDR; %s", right)
+	}
+	return netipx.RangeOfPrefix(prefix.Masked()), nil
+}
+
+func (r *resolver) allocation(a *v1beta1.ServiceAllocation) (*Allocation, *Finding) {
+	out := &Allocation{Priority: a.Priority, Namespaces: map[string]bool{}}
+	out.Restricted = len(a.Namespaces) > 0 || len(a.NamespaceSelectors) > 0
+	for _, name := range a.Namespaces {
+		out.Namespaces[name] = true
+	}
+	bySelector, f := selectors(a.NamespaceSelectors, "spec.serviceAllocation.namespaceSelectors")
+	if f != nil {
+		return nil, f
+	}
+	for _, ns := range r.s.Namespaces {
+		if len(bySelector) > 0 && AnySelects(bySelector, labels.Set(ns.Labels)) {
+			out.Namespaces[ns.Name] = true
+		}
+	}
+	out.ServiceSelectors, f = selectors(a.ServiceSelectors, "spec.serviceAllocation.serviceSelectors")
+	return out, f
+}
+
+// claims are the address intervals that pools hold, sorted, never overlapping.
+type claims []claim
+
+type claim struct {
+	rng  netipx.IPRange
+	pool *Pool
+}
+
+// overlapping returns the claims that meet rng.
+func (c claims) overlapping(rng netipx.IPRange) []claim {
+	from, _ := slices.BinarySearchFunc(c, rng.From(), func(x claim, a netip.Addr) int { return x.rng.To().Compare(a) })
+	to := from
+	for to < len(c) && c[to].rng.From().Compare(rng.To()) <= 0 {
+		to++
+	}
+	return c[from:to]
+}
+
+func (c *claims) insert(x claim) {
+	at, _ := slices.BinarySearchFunc(*c, x.rng.From(), func(y claim, a netip.Addr) int { return y.rng.From().Compare(a) })
+	*c = slices.Insert(*c, at, x)
+}
+
+// claim leaves p what nobody older holds, and says what it lost to whom.
+func (r *resolver) claim(taken *claims, p *Pool) {
+	var kept []netipx.IPRange
+	for i, rng := range p.Ranges {
+		met := taken.overlapping(rng)
+		parts := []netipx.IPRange{rng}
+		for _, m := range met {
+			r.find(overlap(p, i, rng, m))
+			parts = subtract(parts, m.rng)
+		}
+		for _, part := range parts {
+			taken.insert(claim{part, p})
+		}
+		kept = append(kept, parts...)
+	}
+	p.Ranges = kept
+}
+
+func overlap(p *Pool, i int, rng netipx.IPRange, m claim) Finding {
+	owner := "IPAddressPool " + m.pool.Name
+	if m.pool == p {
+		owner = "this pool"
+	}
+	f := fault(PoolOverlap, index("spec.addresses", i), rangeText(rng),
+		"overlaps with already defined CIDR %s of %s, which stays; the rest of this pool, if any, is in force; take the common addresses out of one of the two", rangeText(m.rng), owner)
+	f.Object = p.Ref()
+	return f
+}
+
+// rangeText writes a range as a CIDR where it is one.
+func rangeText(r netipx.IPRange) string {
+	if p, ok := r.Prefix(); ok {
+		return p.String()
+	}
+	return r.String()
+}
+
+// subtract takes hole out of each of parts.
+func subtract(parts []netipx.IPRange, hole netipx.IPRange) []netipx.IPRange {
+	var out []netipx.IPRange
+	for _, p := range parts {
+		if !p.Overlaps(hole) {
+			out = append(out, p)
+			continue
+		}
+		if p.From().Less(hole.From()) {
+			out = append(out, netipx.IPRangeFrom(p.From(), hole.From().Prev()))
+		}
+		if hole.To().Less(p.To()) {
+			out = append(out, netipx.IPRangeFrom(hole.To().Next(), p.To()))
+		}
+	}
+	return out
+}

@@ -1,0 +1,10 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package plan decides what one node does: which BGP sessions it opens and which
+// routes it announces on them, and why.
+//
+// ForNode turns an Intent and the facts about a node into a NodePlan and one
+// Decision per Service. It knows nothing of FRR's syntax (package frr), of
+// sockets or of Kubernetes clients; it is pure, and the same input gives the same
+// plan on every node and in every process.
+package plan

@@ -1,0 +1,206 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package plan
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"metallb.io/metallb-frr/pkg/bgp"
+	"metallb.io/metallb-frr/pkg/intent"
+)
+
+// verdict is what the node does for one Service.
+type verdict struct {
+	decision Decision
+	routes   []contribution
+}
+
+// contribution is a prefix that Services announce as routes of one class.
+type contribution struct {
+	prefix   netip.Prefix
+	set      *adSet
+	services []intent.Key
+}
+
+// judge asks the questions that stand between a Service and its announcement, in
+// the order in which an operator would.
+func (v *view) judge(s *intent.Service) *verdict {
+	d := Decision{Service: s.Key, Protocol: "bgp"}
+	pool, ads := v.ads(s, &d)
+	if d.Reason == "" {
+		v.askNode(s, &d)
+	}
+	if d.Reason != "" {
+		return &verdict{decision: d}
+	}
+	out := &verdict{routes: v.contributions(s, ads)}
+	for _, c := range out.routes {
+		d.Peers = append(d.Peers, c.set.peers...)
+	}
+	slices.Sort(d.Peers)
+	d.Peers = slices.Compact(d.Peers)
+	if len(d.Peers) == 0 {
+		d.Reason = NoSession
+		d.Message = fmt.Sprintf("node %s has no BGP session that carries %s from pool %s: no BGPPeer selects the node, none has the address family, or the advertisements name other peers", v.facts.Name, joinAddrs(s.Addresses), pool.Name)
+		return &verdict{decision: d}
+	}
+	d.Announce, d.Addresses = true, s.Addresses
+	out.decision = d
+	return out
+}
+
+// ads returns the Service's pool and the advertisements that make its routes
+// here; or d gets the reason why there are none.
+func (v *view) ads(s *intent.Service, d *Decision) (*intent.Pool, []*intent.BGPAdvertisement) {
+	if len(s.Addresses) == 0 {
+		d.Reason, d.Message = NoAddress, "the Service has no address yet"
+		return nil, nil
+	}
+	pool := v.config.PoolOf(s.Addresses[0])
+	for _, a := range s.Addresses {
+		if pool == nil || !pool.Contains(a) {
+			d.Reason, d.Message = AddressNotInPool, fmt.Sprintf("no IPAddressPool holds %s", joinAddrs(s.Addresses))
+			return nil, nil
+		}
+	}
+	d.Reason, d.Message = NoAdvertisement, fmt.Sprintf("no BGPAdvertisement covers IPAddressPool %s", pool.Name)
+	var ads []*intent.BGPAdvertisement
+	for _, ad := range v.config.BGPAds {
+		switch {
+		case ad.Pools != nil && !ad.Pools[pool.Name]:
+		case v.node == nil || !intent.AnySelects(ad.NodeSelectors, v.node.Labels):
+			if d.Reason == NoAdvertisement {
+				d.Reason, d.Message = NodeNotSelected, fmt.Sprintf("no BGPAdvertisement of IPAddressPool %s selects node %s", pool.Name, v.facts.Name)
+			}
+		case !intent.AnySelects(ad.ServiceSelectors, s.Labels):
+			d.Reason, d.Message = ServiceNotSelected, fmt.Sprintf("the BGPAdvertisements of IPAddressPool %s for this node select other Services", pool.Name)
+		default:
+			ads = append(ads, ad)
+		}
+	}
+	if len(ads) > 0 {
+		d.Reason, d.Message = "", ""
+	}
+	return pool, ads
+}
+
+// askNode asks what the node and its endpoints have against announcing.
+func (v *view) askNode(s *intent.Service, d *Decision) {
+	switch {
+	case v.node.Unavailable:
+		d.Reason, d.Message = NodeNetworkUnavailable, fmt.Sprintf("node %s has the condition NetworkUnavailable", v.node.Name)
+	case v.node.Excluded && !v.config.IgnoreExcludeLabel:
+		d.Reason, d.Message = NodeExcluded, fmt.Sprintf("node %s has the label %s", v.node.Name, intent.ExcludeLabel)
+	case !v.facts.Forwarding:
+		d.Reason, d.Message = NodeNotForwarding, fmt.Sprintf("kube-proxy on node %s is not ready", v.node.Name)
+	case !s.Serving:
+		d.Reason, d.Message = NoEndpoint, "no endpoint can serve"
+	case s.Local && !s.ServingNodes[v.node.Name]:
+		d.Reason, d.Message = NoLocalEndpoint, fmt.Sprintf("externalTrafficPolicy is Local and no endpoint on node %s can serve", v.node.Name)
+	}
+}
+
+// contributions are the Service's prefixes: each address masked to each
+// advertisement's aggregation length; those that several advertisements make
+// belong to the class of all of them.
+func (v *view) contributions(s *intent.Service, ads []*intent.BGPAdvertisement) []contribution {
+	var out []contribution
+	for _, addr := range s.Addresses {
+		family := bgp.FamilyOf(addr)
+		byLength := map[int][]*intent.BGPAdvertisement{}
+		for _, ad := range ads {
+			length := ad.Aggregation
+			if family == bgp.IPv6 {
+				length = ad.AggregationV6
+			}
+			byLength[length] = append(byLength[length], ad)
+		}
+		for length, same := range byLength {
+			if set := v.set(same, family); len(set.peers) > 0 {
+				out = append(out, contribution{netip.PrefixFrom(addr, length).Masked(), set, []intent.Key{s.Key}})
+			}
+		}
+	}
+	return out
+}
+
+// routes merges the contributions of all Services: an aggregate that several
+// make belongs to the class of all the advertisements behind it.
+func (v *view) routes(verdicts []*verdict) map[netip.Prefix]contribution {
+	routes := make(map[netip.Prefix]contribution, len(verdicts))
+	for _, verdict := range verdicts {
+		for _, c := range verdict.routes {
+			have, ok := routes[c.prefix]
+			if !ok {
+				routes[c.prefix] = c
+				continue
+			}
+			if have.set != c.set {
+				have.set = v.set(union(have.set.class.Ads, c.set.class.Ads), have.set.class.Family)
+			}
+			if last := have.services[len(have.services)-1]; last != c.services[0] {
+				have.services = append(slices.Clip(have.services), c.services[0])
+			}
+			routes[c.prefix] = have
+		}
+	}
+	return routes
+}
+
+func union(a, b []*intent.BGPAdvertisement) []*intent.BGPAdvertisement {
+	all := slices.Concat(a, b)
+	slices.SortFunc(all, func(x, y *intent.BGPAdvertisement) int { return strings.Compare(x.Name, y.Name) })
+	return slices.Compact(all)
+}
+
+// set returns the class of a set of advertisements, sorted by name, on this node.
+func (v *view) set(ads []*intent.BGPAdvertisement, family bgp.Family) *adSet {
+	name := className(ads, family)
+	if set := v.sets[name]; set != nil {
+		return set
+	}
+	set := &adSet{
+		class:   &Class{Name: name, Family: family, Ads: ads},
+		exports: map[*Session]Export{}, routers: make([]bool, len(v.routers)),
+	}
+	for i, r := range v.routers {
+		for _, s := range r.Sessions {
+			if e, ok := export(s, set.class); ok {
+				set.exports[s], set.routers[i] = e, true
+				set.peers = append(set.peers, s.Peer.Name)
+			}
+		}
+	}
+	v.sets[name] = set
+	return set
+}
+
+// export says how a class is offered to a neighbour, if at all.
+func export(s *Session, c *Class) (Export, bool) {
+	e := Export{Class: c}
+	goes := false
+	for _, ad := range c.Ads {
+		if ad.Peers != nil && !ad.Peers[s.Peer.Name] {
+			continue
+		}
+		goes = true
+		if s.Peer.Internal() {
+			e.LocalPref = max(e.LocalPref, ad.LocalPref)
+		}
+		e.Communities = append(e.Communities, ad.Communities...)
+	}
+	slices.SortFunc(e.Communities, bgp.Community.Compare)
+	e.Communities = slices.Compact(e.Communities)
+	return e, goes && slices.Contains(s.Families, c.Family)
+}
+
+func joinAddrs(addrs []netip.Addr) string {
+	texts := make([]string, len(addrs))
+	for i, a := range addrs {
+		texts[i] = a.String()
+	}
+	return strings.Join(texts, " and ")
+}

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package plan
+
+import "metallb.io/metallb-frr/pkg/intent"
+
+// Why a node does not announce a Service.
+const (
+	// NoAddress: the Service has no address yet.
+	NoAddress intent.Reason = "NoAddress"
+	// AddressNotInPool: no pool holds all of the Service's addresses.
+	AddressNotInPool intent.Reason = "AddressNotInPool"
+	// NoAdvertisement: no BGPAdvertisement covers the Service's pool.
+	NoAdvertisement intent.Reason = "NoAdvertisement"
+	// NodeNotSelected: those that cover it select other nodes.
+	NodeNotSelected intent.Reason = "NodeNotSelected"
+	// ServiceNotSelected: those that cover it select other Services.
+	ServiceNotSelected intent.Reason = "ServiceNotSelected"
+	// NodeNetworkUnavailable: the node's condition NetworkUnavailable is True.
+	NodeNetworkUnavailable intent.Reason = "NodeNetworkUnavailable"
+	// NodeExcluded: the node carries the label
+	// node.kubernetes.io/exclude-from-external-load-balancers.
+	NodeExcluded intent.Reason = "NodeExcluded"
+	// NodeNotForwarding: the node's kube-proxy is not ready.
+	NodeNotForwarding intent.Reason = "NodeNotForwarding"
+	// NoLocalEndpoint: externalTrafficPolicy Local, and no endpoint on the node
+	// can serve.
+	NoLocalEndpoint intent.Reason = "NoLocalEndpoint"
+	// NoEndpoint: no endpoint anywhere can serve.
+	NoEndpoint intent.Reason = "NoEndpoint"
+	// NoSession: the node has no BGP session that carries the addresses'
+	// family and that an advertisement names.
+	NoSession intent.Reason = "NoSession"
+)
+
+// What is wrong between the peers of one node.
+const (
+	// DuplicateNeighbor: an older BGPPeer has the same neighbour in the same VRF.
+	DuplicateNeighbor intent.Reason = "DuplicateNeighbor"
+	// ASNConflict: an older BGPPeer has another myASN in the same VRF.
+	ASNConflict intent.Reason = "ASNConflict"
+	// RouterIDConflict: an older BGPPeer has another routerID in the same VRF.
+	RouterIDConflict intent.Reason = "RouterIDConflict"
+)

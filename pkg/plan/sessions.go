@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package plan
+
+import (
+	"cmp"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strconv"
+
+	"metallb.io/metallb-frr/pkg/bgp"
+	"metallb.io/metallb-frr/pkg/intent"
+)
+
+// RoutersFor returns the BGP instances of one node, with their sessions and
+// without routes, and what is wrong between the peers that meet on it. FRR has
+// one AS number and one router ID per VRF, and one session per neighbour: where
+// peers contradict each other the oldest stands and the others are Findings.
+func RoutersFor(c *intent.Config, node *intent.Node) ([]*Router, []intent.Finding) {
+	var findings []intent.Finding
+	routers := map[string]*Router{}
+	taken := map[string]*intent.Peer{}
+	for _, p := range oldestFirst(c.Peers) {
+		if !intent.AnySelects(p.NodeSelectors, node.Labels) {
+			continue
+		}
+		r := routers[p.VRF]
+		if r == nil {
+			r = &Router{VRF: p.VRF, ASN: p.MyASN}
+		}
+		s := sessionOf(p)
+		if f := conflict(r, taken[s.ID], p, node); f != nil {
+			findings = append(findings, *f)
+			continue
+		}
+		if f := r.takeID(p, node); f != nil {
+			findings = append(findings, *f)
+		}
+		taken[s.ID], routers[p.VRF] = p, r
+		r.Sessions = append(r.Sessions, s)
+	}
+	return finish(routers, node), findings
+}
+
+func oldestFirst(peers []*intent.Peer) []*intent.Peer {
+	peers = slices.Clone(peers)
+	slices.SortStableFunc(peers, func(a, b *intent.Peer) int {
+		return cmp.Or(a.Created.Compare(b.Created), cmp.Compare(a.Name, b.Name))
+	})
+	return peers
+}
+
+func sessionOf(p *intent.Peer) *Session {
+	s := &Session{Peer: p}
+	s.ID = s.Neighbor()
+	if p.VRF != "" {
+		s.ID += "-" + p.VRF
+	}
+	for _, f := range []bgp.Family{bgp.IPv4, bgp.IPv6} {
+		if p.Carries(f) {
+			s.Families = append(s.Families, f)
+		}
+	}
+	return s
+}
+
+// conflict says why p cannot have a session beside the older ones in r.
+func conflict(r *Router, same, p *intent.Peer, node *intent.Node) *intent.Finding {
+	f := intent.Finding{Object: p.Ref(), Severity: intent.Invalid}
+	switch {
+	case same != nil:
+		id := sessionOf(p).ID
+		f.Reason, f.Field, f.Value = DuplicateNeighbor, "spec.peerAddress", id
+		f.Message = fmt.Sprintf("peer %s already exists, FRR mode doesn't support duplicate BGPPeers selecting the same node: BGPPeer %s has it on node %s; give one of them another neighbour, or node selectors that do not meet", id, same.Name, node.Name)
+	case r.ASN != p.MyASN:
+		f.Reason, f.Field, f.Value = ASNConflict, "spec.myASN", strconv.FormatUint(uint64(p.MyASN), 10)
+		f.Message = fmt.Sprintf("node %s already runs AS %d for %s; FRR has one per VRF: use the same myASN, localASN, another VRF, or node selectors that do not meet", node.Name, r.ASN, r.Origins[0])
+	default:
+		return nil
+	}
+	return &f
+}
+
+// takeID records what of the router comes from p; the first routerID counts.
+func (r *Router) takeID(p *intent.Peer, node *intent.Node) *intent.Finding {
+	r.Origins = append(r.Origins, p.Ref())
+	switch {
+	case !p.RouterID.IsValid() || p.RouterID == r.RouterID:
+		return nil
+	case !r.RouterID.IsValid():
+		r.RouterID = p.RouterID
+		return nil
+	}
+	return &intent.Finding{
+		Object: p.Ref(), Severity: intent.Warning, Reason: RouterIDConflict, Field: "spec.routerID", Value: p.RouterID.String(),
+		Message: fmt.Sprintf("node %s already has the router ID %s from an older BGPPeer, which stays; a node has one per VRF", node.Name, r.RouterID),
+	}
+}
+
+func finish(byVRF map[string]*Router, node *intent.Node) []*Router {
+	var routers []*Router
+	for _, r := range byVRF {
+		if !r.RouterID.IsValid() && !slices.ContainsFunc(node.Addresses, netip.Addr.Is4) && len(node.Addresses) > 0 {
+			r.RouterID = routerIDOf(node.Name)
+		}
+		slices.SortFunc(r.Sessions, func(a, b *Session) int { return cmp.Compare(a.ID, b.ID) })
+		routers = append(routers, r)
+	}
+	slices.SortFunc(routers, func(a, b *Router) int { return cmp.Compare(a.VRF, b.VRF) })
+	return routers
+}

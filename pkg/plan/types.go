@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package plan
+
+import (
+	"net/netip"
+
+	"metallb.io/metallb-frr/pkg/bgp"
+	"metallb.io/metallb-frr/pkg/intent"
+)
+
+// NodeFacts is what is known about the node beyond the cluster's objects.
+type NodeFacts struct {
+	// Name is the node's name in Kubernetes.
+	Name string
+	// Forwarding: traffic that arrives for a Service is passed on; false until
+	// the node's kube-proxy is ready. A node that does not forward announces
+	// nothing.
+	Forwarding bool
+}
+
+// NodePlan is what one node is to do.
+type NodePlan struct {
+	Node string
+	// Routers are the BGP instances, one per VRF that a session lives in, the
+	// default VRF first. Empty when no peer selects the node.
+	Routers []*Router
+	// BFDProfiles are those that the sessions use, sorted by name.
+	BFDProfiles []*intent.BFDProfile
+}
+
+// Router is one BGP instance.
+type Router struct {
+	VRF string // empty: the default one
+	ASN uint32
+	// RouterID is invalid where FRR is to choose it.
+	RouterID netip.Addr
+	Sessions []*Session // sorted by ID
+	Classes  []*Class   // sorted by Name; those that some session carries
+	Routes   map[netip.Prefix]*Route
+	// Origins are the peers that ASN and RouterID come from.
+	Origins []intent.Ref
+}
+
+// Session is one BGP session of the node.
+type Session struct {
+	// ID is the neighbour's address or interface, with -<vrf> appended in a
+	// VRF. Route-maps are named after it.
+	ID   string
+	Peer *intent.Peer
+	// Families are those activated on it.
+	Families []bgp.Family
+	// Exports say what is offered to the neighbour, one per class, sorted by
+	// class name. What no export covers is denied.
+	Exports []Export
+}
+
+// Neighbor is how FRR names the neighbour: address or interface.
+func (s *Session) Neighbor() string {
+	if s.Peer.Interface != "" {
+		return s.Peer.Interface
+	}
+	return s.Peer.Addr.String()
+}
+
+// Class is a set of routes that are announced alike: those of one family made by
+// the same set of BGPAdvertisements. Its identity is that set, never peers or
+// attributes, so that editing those touches no route.
+type Class struct {
+	// Name is readable and unique: the advertisements' names and the family.
+	Name   string
+	Family bgp.Family
+	Ads    []*intent.BGPAdvertisement // sorted by name
+	// Tag marks the class's routes inside FRR (never on the wire): a hash of
+	// the identity, not 0. Seq is the sequence number of its entry in each
+	// out map, 1 to 65535.
+	Tag uint32
+	Seq uint16
+}
+
+// Export is how the routes of one class are offered to one neighbour.
+type Export struct {
+	Class *Class
+	// LocalPref is the numerically highest of the class's advertisements that
+	// go to this neighbour; 0: not set, as always towards an eBGP neighbour,
+	// to which LOCAL_PREF is never sent (RFC 4271 section 5.1.5).
+	LocalPref uint32
+	// Communities are the union over those advertisements, sorted.
+	Communities []bgp.Community
+}
+
+// Route is one announced prefix.
+type Route struct {
+	Prefix netip.Prefix
+	Class  *Class
+	// Services contribute to it; more than one where it is an aggregate.
+	// Sorted by key.
+	Services []intent.Key
+}
+
+// Decision says what the node does for one Service over one protocol, and why.
+type Decision struct {
+	Service  intent.Key
+	Protocol string // "bgp" or "layer2"
+	Announce bool
+	// Reason is set where Announce is false.
+	Reason  intent.Reason
+	Message string
+	// Addresses are announced to Peers, the names of BGPPeers, sorted.
+	Addresses []netip.Addr
+	Peers     []string
+}
