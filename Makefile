@@ -49,6 +49,7 @@ lint: ## go vet, golangci-lint, generated files up to date
 .PHONY: generate
 generate: ## CRDs, deepcopy, chart copies, reference docs, manifests
 	hack/generate
+	deploy/manifests/generate
 
 ##@ The lab
 

@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package charts_test renders the chart with the real helm.
+package charts_test
+
+import (
+	"bytes"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+func helm(t *testing.T, args ...string) (string, error) {
+	t.Helper()
+	program, err := filepath.Abs("../../out/kube/helm")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(program); err != nil {
+		if program, err = exec.LookPath("helm"); err != nil {
+			t.Skip("no helm: neither out/kube/helm nor one in PATH")
+		}
+	}
+	cmd := exec.CommandContext(t.Context(), program, args...)
+	home := t.TempDir()
+	cmd.Env = append(os.Environ(), "HELM_CONFIG_HOME="+home, "HELM_CACHE_HOME="+home, "HELM_DATA_HOME="+home)
+	out, err := cmd.CombinedOutput()
+	return string(out), err
+}
+
+func render(t *testing.T, set ...string) (string, error) {
+	t.Helper()
+	args := []string{"template", "anyname", "metallb", "--namespace", "metallb-system"}
+	for _, s := range set {
+		args = append(args, "--set", s)
+	}
+	return helm(t, args...)
+}
+
+func TestChartPassesLint(t *testing.T) {
+	if out, err := helm(t, "lint", "--strict", "metallb"); err != nil {
+		t.Errorf("helm lint: %v\n%s", err, out)
+	}
+}
+
+func TestNamesThatOthersRelyOn(t *testing.T) {
+	out, err := render(t)
+	if err != nil {
+		t.Fatal(err, out)
+	}
+	for _, want := range []string{
+		"kind: Deployment\nmetadata:\n  name: controller\n",
+		"kind: DaemonSet\nmetadata:\n  name: speaker\n",
+		"kubectl.kubernetes.io/default-container: speaker\n",
+		"app: metallb\n", "component: speaker\n", "component: controller\n",
+		"app.kubernetes.io/name: metallb\n", "app.kubernetes.io/component: speaker\n",
+		"- name: speaker\n", "- name: frr\n", "- name: metricshttps\n",
+	} {
+		if !strings.Contains(out, want) {
+			t.Errorf("rendering has no %q", want)
+		}
+	}
+	if n := strings.Count(out, "kind: CustomResourceDefinition\n"); n != 9 {
+		t.Errorf("rendering has %d CustomResourceDefinitions, want 9", n)
+	}
+	if n := strings.Count(out, "helm.sh/resource-policy: keep"); n != 9 {
+		t.Errorf("%d of the CustomResourceDefinitions outlive the release, want all 9", n)
+	}
+	for _, not := range []string{"privileged: true", "SYS_RESOURCE", "DAC_OVERRIDE"} {
+		if strings.Contains(out, not) {
+			t.Errorf("rendering has %q", not)
+		}
+	}
+}
+
+func TestValuesTakeEffect(t *testing.T) {
+	for set, want := range map[string]string{
+		"loadBalancerClass=example.com/lb":   "--lb-class=example.com/lb\n",
+		"controller.replicas=3":              "replicas: 3\n",
+		"speaker.logLevel=debug":             "--log-level=debug\n",
+		"speaker.ignoreExcludeLB=true":       "--ignore-exclude-lb=true\n",
+		"speaker.logLevel=warn":              "value: warnings\n",
+		"prometheus.scrapeAnnotations=true":  "prometheus.io/port: \"9120\"\n",
+		"prometheus.metricsPort=9999":        "--port=9999\n",
+		"speaker.image.tag=x":                "quay.io/metallb/speaker:x\"\n",
+		"speaker.frr.drainWait=3":            "value: \"3\"\n",
+		"speaker.serviceAccount.name=other":  "serviceAccountName: other\n",
+		"controller.livenessProbe.port=1234": "--health-probe-port=1234\n",
+		"speaker.podAnnotations.a=b":         "a: b\n",
+		"imagePullSecrets[0].name=pull":      "- name: pull\n",
+	} {
+		if out, err := render(t, set); err != nil || !strings.Contains(out, want) {
+			t.Errorf("--set %s: no %q in the rendering, %v", set, want, err)
+		}
+	}
+	for set, not := range map[string]string{
+		"crds.enabled=false":           "CustomResourceDefinition",
+		"rbac.create=false":            "kind: ClusterRole",
+		"speaker.enabled=false":        "DaemonSet",
+		"controller.enabled=false":     "Deployment",
+		"speaker.tolerateMaster=false": "node-role.kubernetes.io",
+	} {
+		if out, err := render(t, set); err != nil || strings.Contains(out, not) {
+			t.Errorf("--set %s: %q is in the rendering, or %v", set, not, err)
+		}
+	}
+}
+
+func TestMetalLBValuesThatChangeNothingAreAccepted(t *testing.T) {
+	if out, err := render(t, "frrk8s.enabled=false", "speaker.frr.enabled=true", "crds.validationFailurePolicy=Ignore",
+		"speaker.memberlist.enabled=true", "prometheus.rbacPrometheus=true", "prometheus.serviceMonitor.enabled=false"); err != nil {
+		t.Errorf("%v\n%s", err, out)
+	}
+}
+
+func TestWhatCannotBeMetIsRefusedByName(t *testing.T) {
+	for set, want := range map[string]string{
+		"frrk8s.enabled=true":                    "frrk8s.enabled",
+		"speaker.frr.enabled=false":              "speaker.frr.enabled is false",
+		"prometheus.serviceMonitor.enabled=true": "prometheus.serviceMonitor.enabled is true",
+		"tls.minVersion=VersionTLS12":            "tls.minVersion",
+		"configInline.peers=x":                   "configInline",
+		"speaker.logLevle=debug":                 "logLevle",
+		"speaker.logLevel=loud":                  "/speaker/logLevel",
+		"speaker.frr.drainWait=9":                "/speaker/frr/drainWait",
+	} {
+		out, err := render(t, set)
+		if err == nil {
+			t.Errorf("--set %s is accepted", set)
+		} else if !strings.Contains(out, want) {
+			t.Errorf("--set %s: the error does not name %q:\n%s", set, want, out)
+		}
+	}
+}
+
+func TestChartHasTheGeneratedCRDs(t *testing.T) {
+	want, err := filepath.Glob("../crds/*.yaml")
+	if err != nil || len(want) != 9 {
+		t.Fatalf("deploy/crds has %d files, want 9; %v", len(want), err)
+	}
+	for _, name := range want {
+		a, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b, err := os.ReadFile(filepath.Join("metallb/files/crds", filepath.Base(name)))
+		if err != nil || !bytes.Equal(a, b) {
+			t.Errorf("the chart's copy of %s is old; run hack/generate (%v)", name, err)
+		}
+	}
+}
+
+func TestManifestsAreTheChartsDefaultRendering(t *testing.T) {
+	if _, err := helm(t, "version"); err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	if out, err := exec.CommandContext(t.Context(), "../manifests/generate", dir).CombinedOutput(); err != nil {
+		t.Fatalf("generate: %v\n%s", err, out)
+	}
+	want, err := os.ReadFile(filepath.Join(dir, "metallb-frr.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := os.ReadFile("../manifests/metallb-frr.yaml")
+	if err != nil || !bytes.Equal(got, want) {
+		t.Errorf("deploy/manifests/metallb-frr.yaml is old; run deploy/manifests/generate (%v)", err)
+	}
+}
