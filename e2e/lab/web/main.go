@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Command web is the lab's test application. It answers every HTTP request
+// with one line that names the pod, its node and the client address it sees:
+//
+//	pod=web-abc node=n1 client=172.31.0.11:40312
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"log"
+	"net"
+	"net/http"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+)
+
+func main() {
+	addr := flag.String("addr", ":8080", "TCP address for HTTP, and UDP address for an echo of the same line")
+	flag.Parse()
+	host, err := os.Hostname()
+	if err != nil {
+		log.Fatalf("reading the host name: %v", err)
+	}
+	line := func(client string) string {
+		return fmt.Sprintf("pod=%s node=%s client=%s\n", host, os.Getenv("NODE_NAME"), client)
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
+	defer stop()
+	pc, err := net.ListenPacket("udp", *addr)
+	if err != nil {
+		log.Fatalf("listening on udp %s: %v", *addr, err)
+	}
+	go serveUDP(pc, line)
+	srv := &http.Server{Addr: *addr, ReadHeaderTimeout: 10 * time.Second}
+	srv.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		fmt.Fprint(w, line(r.RemoteAddr))
+	})
+	go func() {
+		<-ctx.Done()
+		end, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+		defer cancel()
+		srv.Shutdown(end)
+	}()
+	if err := srv.ListenAndServe(); !errors.Is(err, http.ErrServerClosed) {
+		log.Fatalf("serving HTTP on %s: %v", *addr, err)
+	}
+}
+
+// serveUDP answers each datagram with the line for its sender.
+func serveUDP(pc net.PacketConn, line func(string) string) {
+	buf := make([]byte, 2048)
+	for {
+		_, from, err := pc.ReadFrom(buf)
+		if err != nil {
+			log.Fatalf("reading udp: %v", err)
+		}
+		// A lost answer is the asker's to notice.
+		_, _ = pc.WriteTo([]byte(line(from.String())), from)
+	}
+}
