@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package ipam
+
+import (
+	"net/netip"
+	"slices"
+
+	"metallb.io/metallb-frr/pkg/intent"
+)
+
+// Assign decides every Service's addresses. It returns one Outcome per Service,
+// in the order of in.Services, and every pool's Usage by the pool's name.
+//
+// A Service has what its status says; where assumed has the Service, that
+// instead: assignments written but not yet seen in the Snapshot, empty for one
+// that was cleared.
+//
+// What Services have is settled first. A Service keeps its addresses as long as
+// one pool that it may use holds all of them and they are what it asks for. Of
+// two that have the same address the older claim wins: the earliest
+// AssignedSince (none is last), then Created, then the key. The others get
+// addresses in three steps, each by the same age: those that have an address
+// left which they may keep, those that ask for certain addresses, the rest.
+func Assign(in *intent.Intent, assumed map[intent.Key][]netip.Addr) ([]Outcome, map[string]Usage) {
+	p := newPass(in)
+	p.claim(assumed)
+	p.allocate()
+
+	outcomes := make([]Outcome, len(in.Services))
+	for i := range outcomes {
+		p.outcome(i, &outcomes[i])
+	}
+	usage := make(map[string]Usage, len(p.pools))
+	for _, q := range p.pools {
+		usage[q.Name] = q.usage()
+	}
+	return outcomes, usage
+}
+
+func (p *pass) outcome(i int, o *Outcome) {
+	s, st := p.services[i], &p.states[i]
+	o.Service, o.Addresses = s.Key, st.addrs
+	if st.pool != nil {
+		o.Pool = st.pool.Name
+	}
+	o.Changed = o.Pool != s.AssignedPool || !slices.Equal(o.Addresses, s.Addresses)
+	for _, a := range st.held {
+		if !slices.Contains(st.addrs, a) {
+			o.Cleared = st.why
+		}
+	}
+	if s.Blocked != nil {
+		o.Reason, o.Message = s.Blocked.Reason, s.Blocked.Text()
+		return
+	}
+	if r := st.refusal; r != nil {
+		if r.short != nil {
+			r = exhausted(s, r.short)
+		}
+		o.Reason, o.Message = r.reason, r.message()
+	}
+}

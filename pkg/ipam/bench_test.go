@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package ipam
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"metallb.io/metallb-frr/pkg/intent"
+)
+
+func BenchmarkAssign(b *testing.B) {
+	const n = 16000
+	for _, entries := range []string{"10.0.0.0/16", "10.0.0.0/8", "2001:db8::/64"} {
+		family := "4"
+		if entries == "2001:db8::/64" {
+			family = "6"
+		}
+		p := newTestPool(b, "a", entries, noBuggy)
+		empty := make(services, n)
+		for i := range empty {
+			empty[i] = newService(fmt.Sprintf("s%05d", i), family, created(time.Duration(i*7919%n)*time.Second))
+		}
+		prefix := fmt.Sprintf("services=%d/pool=%s", n, entries)
+		run := func(name string, in *intent.Intent, want int) {
+			b.Run(prefix+"/"+name, func(b *testing.B) {
+				b.ReportAllocs()
+				for b.Loop() {
+					outcomes, _ := Assign(in, nil)
+					if changed := countChanged(outcomes); changed != want {
+						b.Fatalf("%d outcomes are changed, want %d", changed, want)
+					}
+				}
+			})
+		}
+		run("all-new", newIntent(pools{p}, empty...), n)
+		outcomes, _ := Assign(newIntent(pools{p}, empty...), nil)
+		full := make(services, n)
+		for i, s := range empty {
+			full[i] = apply(s, outcomes[i], epoch)
+		}
+		run("steady", newIntent(pools{p}, full...), 0)
+		one := append(services{}, full...)
+		one[n/2] = empty[n/2]
+		run("one-new", newIntent(pools{p}, one...), 1)
+		// Every other address is taken: the set of used addresses is as
+		// fragmented as it can be.
+		holes := append(services{}, full...)
+		for i := range holes {
+			if holes[i].Addresses[0].As16()[15]%2 == 0 {
+				holes[i] = empty[i]
+			}
+		}
+		in := newIntent(pools{p}, holes...)
+		filled, _ := Assign(in, nil)
+		run("fill-holes", in, countChanged(filled))
+	}
+}
+
+func countChanged(outcomes []Outcome) int {
+	n := 0
+	for _, o := range outcomes {
+		if o.Changed {
+			n++
+		}
+	}
+	return n
+}
+
+// apply returns the Service as it is once the outcome has been written.
+func apply(s *intent.Service, o Outcome, now time.Time) *intent.Service {
+	out := *s
+	out.Addresses, out.AssignedPool = o.Addresses, o.Pool
+	switch {
+	case len(o.Addresses) == 0:
+		out.AssignedSince = time.Time{}
+	case s.AssignedSince.IsZero():
+		out.AssignedSince = now
+	}
+	return &out
+}

@@ -1,0 +1,187 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package ipam
+
+import (
+	"fmt"
+	"maps"
+	"net/netip"
+	"slices"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"metallb.io/metallb-frr/pkg/bgp"
+	"metallb.io/metallb-frr/pkg/intent"
+)
+
+// refusal says why a Service does not get or keep addresses: what is wrong, and
+// what would be right. Nil refuses nothing.
+type refusal struct {
+	reason       intent.Reason
+	fact, advice string
+
+	short []*pool // instead of all that: the pools that have not enough
+}
+
+func refuse(reason intent.Reason, fact, advice string) *refusal {
+	return &refusal{reason: reason, fact: fact, advice: advice}
+}
+
+func (r *refusal) message() string {
+	if r.advice == "" {
+		return r.fact
+	}
+	return r.fact + "; " + r.advice
+}
+
+// keeps returns the pool by which s keeps all that it has, or nil and why not.
+func (p *pass) keeps(s *intent.Service, held []netip.Addr) (*pool, string) {
+	if r := unfit(s); r != nil {
+		return nil, r.fact
+	}
+	if !ofFamilies(held, s.Families) && !(prefersDual(s) && len(held) == 1) {
+		return nil, fmt.Sprintf("the Service has %s and needs %s", join(held), needed(s))
+	}
+	if len(s.Requested) > 0 && !slices.Equal(held, s.Requested) {
+		return nil, fmt.Sprintf("the Service has %s and asks for %s", join(held), join(s.Requested))
+	}
+	from, r := p.fit(s, held)
+	if r != nil {
+		return nil, r.fact
+	}
+	return from, ""
+}
+
+// unfit says why s can have no address, whatever the pools hold.
+func unfit(s *intent.Service) *refusal {
+	switch {
+	case len(s.Families) == 0:
+		return refuse(NoClusterIP, "the Service has no ClusterIP", "it gets addresses, of the ClusterIP's families, once it has one")
+	case len(s.Families) == 1 && s.DualStack == corev1.IPFamilyPolicyRequireDualStack:
+		return refuse(NotDualStack,
+			fmt.Sprintf("not enough clusterips: ipFamilyPolicy is RequireDualStack, and the Service has an %s ClusterIP only", name(s.Families[0])),
+			"give the cluster both families, or write PreferDualStack or SingleStack")
+	}
+	return nil
+}
+
+// fit returns the one pool that all of addrs are in, if s may use it.
+func (p *pass) fit(s *intent.Service, addrs []netip.Addr) (*pool, *refusal) {
+	var from *pool
+	for _, a := range addrs {
+		q := p.poolOf(a)
+		switch {
+		case q == nil:
+			return nil, p.nowhere(a)
+		case q.AvoidBuggyIPs && intent.Buggy(a):
+			return nil, refuse(AddressNotInPool,
+				fmt.Sprintf("%s is not allowed in config: IPAddressPool %s leaves out addresses that end in .0 or .255 (avoidBuggyIPs)", a, q.Name),
+				"write another address, or set avoidBuggyIPs to false")
+		case from != nil && q != from:
+			return nil, refuse(AddressesInTwoPools,
+				fmt.Sprintf("%s is in IPAddressPool %s and %s in %s, and a Service's addresses come from one pool", addrs[0], from.Name, a, q.Name),
+				"write two addresses of one pool")
+		}
+		from = q
+	}
+	if s.RequestedPool != "" && s.RequestedPool != from.Name {
+		return nil, refuse(PoolMismatch,
+			fmt.Sprintf("IPAddressPool %s, which has %s, is not compatible with requested address pool %s", from.Name, join(addrs), s.RequestedPool),
+			fmt.Sprintf("write addresses of %s, or take away one of the two annotations", s.RequestedPool))
+	}
+	if r := from.admits(s); r != nil {
+		return nil, r
+	}
+	return from, nil
+}
+
+func (p *pass) nowhere(a netip.Addr) *refusal {
+	r := &refusal{reason: AddressNotInPool, fact: fmt.Sprintf("%s is not allowed in config: it is in no accepted IPAddressPool", a)}
+	if len(p.pools) == 0 {
+		r.advice = "there is none; create one that has it"
+	} else {
+		r.advice = fmt.Sprintf("write an address of one of these, or add it to one: %s", poolNames(p.pools))
+	}
+	return r
+}
+
+// admits says why s may not use the pool.
+func (p *pool) admits(s *intent.Service) *refusal {
+	a := p.Allocation
+	switch {
+	case a == nil:
+	case a.Restricted && !a.Namespaces[s.Key.Namespace]:
+		only := "none"
+		if len(a.Namespaces) > 0 {
+			only = list(slices.Sorted(maps.Keys(a.Namespaces)))
+		}
+		return refuse(PoolNotAllowed,
+			fmt.Sprintf("IPAddressPool %s is not for namespace %s: its serviceAllocation admits %s", p.Name, s.Key.Namespace, only),
+			"use another pool, or add the namespace there")
+	case !intent.AnySelects(a.ServiceSelectors, s.Labels):
+		return refuse(PoolNotAllowed,
+			fmt.Sprintf("IPAddressPool %s is not for this Service: none of its serviceAllocation's serviceSelectors matches the Service's labels", p.Name),
+			"use another pool, or label the Service so that one matches")
+	}
+	return nil
+}
+
+// usable reports whether s may hold addr, were it not for others.
+func (p *pass) usable(s *intent.Service, addr netip.Addr) bool {
+	if len(s.Requested) > 0 && !slices.Contains(s.Requested, addr) || !slices.Contains(s.Families, bgp.FamilyOf(addr)) {
+		return false
+	}
+	_, r := p.fit(s, []netip.Addr{addr})
+	return r == nil
+}
+
+// ofFamilies reports whether addrs are one of each of the families, in order.
+func ofFamilies(addrs []netip.Addr, families []bgp.Family) bool {
+	return slices.EqualFunc(addrs, families, func(a netip.Addr, f bgp.Family) bool { return bgp.FamilyOf(a) == f })
+}
+
+// prefersDual reports whether s may have one address and should have two.
+func prefersDual(s *intent.Service) bool {
+	return len(s.Families) == 2 && s.DualStack == corev1.IPFamilyPolicyPreferDualStack
+}
+
+func name(f bgp.Family) string {
+	if f == bgp.IPv4 {
+		return "IPv4"
+	}
+	return "IPv6"
+}
+
+// needed says which addresses s is to have.
+func needed(s *intent.Service) string {
+	if len(s.Families) == 1 {
+		return "one " + name(s.Families[0]) + " address, as its ClusterIP"
+	}
+	return "an IPv4 and an IPv6 address, as its ClusterIPs"
+}
+
+func join(addrs []netip.Addr) string {
+	words := make([]string, len(addrs))
+	for i, a := range addrs {
+		words[i] = a.String()
+	}
+	return strings.Join(words, ",")
+}
+
+func poolNames(pools []*pool) string {
+	words := make([]string, len(pools))
+	for i, q := range pools {
+		words[i] = q.Name
+	}
+	return list(words)
+}
+
+// list writes ten words and how many more there are.
+func list(words []string) string {
+	const most = 10
+	if len(words) > most {
+		return fmt.Sprintf("%s and %d more", strings.Join(words[:most], ", "), len(words)-most)
+	}
+	return strings.Join(words, ", ")
+}

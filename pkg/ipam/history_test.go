@@ -1,0 +1,204 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package ipam
+
+import (
+	"fmt"
+	"maps"
+	"math/rand"
+	"net/netip"
+	"slices"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"metallb.io/metallb-frr/pkg/intent"
+)
+
+// blocks are what the pools of a world are made of, so small that they run out.
+var blocks = []string{"192.0.2.0/30", "192.0.2.254-192.0.3.1", "198.51.100.8/31", "198.51.100.77/32", "2001:db8::/126", "2001:db8:1::/127", "2001:db8:2::5/128"}
+
+// world is a cluster whose users do random things.
+type world struct {
+	*rand.Rand
+	t        *testing.T
+	now      time.Time
+	owners   []string // of blocks; empty: none
+	pools    map[string]*intent.Pool
+	services map[intent.Key]*intent.Service
+	assumed  map[intent.Key][]netip.Addr // written, not seen in services
+	written  map[intent.Key]*intent.Service
+	made     int
+}
+
+// TestHistories lets random things happen and checks after each what must hold
+// of every outcome. Its seeds are fixed; a failure names the one.
+func TestHistories(t *testing.T) {
+	seeds, steps := 300, 60
+	if testing.Short() {
+		seeds = 50
+	}
+	seen := map[intent.Reason]int{}
+	for seed := range seeds {
+		ok := t.Run(fmt.Sprint("seed=", seed), func(t *testing.T) {
+			w := &world{Rand: rand.New(rand.NewSource(int64(seed))), t: t, now: epoch, owners: make([]string, len(blocks)),
+				services: map[intent.Key]*intent.Service{}, assumed: map[intent.Key][]netip.Addr{}, written: map[intent.Key]*intent.Service{}}
+			w.editPools()
+			for step := 0; step < steps && !t.Failed(); step++ {
+				w.happen()
+				for _, o := range w.assign(step) {
+					seen[o.Reason]++
+				}
+			}
+		})
+		if !ok {
+			return
+		}
+	}
+	for _, reason := range []intent.Reason{"", NoPool, FamilyNotInPool, NoFreeAddress, PoolNotFound, PoolNotAllowed, PoolMismatch,
+		FamilyMismatch, AddressNotInPool, AddressInUse, AdditionalFamilyFailed, intent.InvalidRequest} {
+		if seen[reason] == 0 {
+			t.Errorf("no history came to an outcome with reason %q: the test tries too little", reason)
+		}
+	}
+}
+
+func (w *world) happen() {
+	w.now = w.now.Add(time.Minute)
+	keys := slices.SortedFunc(maps.Keys(w.services), intent.Key.Compare)
+	pick := func() intent.Key { return keys[w.Intn(len(keys))] }
+	switch n := w.Intn(20); {
+	case n < 8 || len(keys) < 2:
+		w.made++
+		s := newService(fmt.Sprintf("s%d", w.Intn(1000)*1000+w.made), "4", created(w.now.Sub(epoch).Truncate(4*time.Minute)))
+		if w.Intn(4) == 0 {
+			s.Key.Namespace = "prod"
+		}
+		w.services[s.Key] = w.wish(s)
+	case n < 11:
+		k := pick()
+		delete(w.services, k)
+		delete(w.assumed, k)
+		delete(w.written, k)
+	case n < 14:
+		s := *w.services[pick()]
+		w.services[s.Key] = w.wish(&s)
+	case n < 15: // somebody writes another's address into a status
+		from, to := w.services[pick()], *w.services[pick()]
+		to.Addresses = from.Addresses
+		w.services[to.Key] = &to
+	default:
+		w.editPools()
+	}
+	for k, s := range w.written { // some of what was written is seen
+		if w.Intn(2) == 0 {
+			was := *w.services[k]
+			was.Addresses, was.AssignedPool, was.AssignedSince = s.Addresses, s.AssignedPool, s.AssignedSince
+			w.services[k] = &was
+			delete(w.written, k)
+			delete(w.assumed, k)
+		}
+	}
+}
+
+// wish changes what a Service wants.
+func (w *world) wish(s *intent.Service) *intent.Service {
+	f := newService("", []string{"4", "4", "6", "46", "64", "46", "-"}[w.Intn(7)])
+	s.Families, s.Primary = f.Families, f.Primary
+	s.DualStack = []corev1.IPFamilyPolicy{"", require, prefer, prefer, corev1.IPFamilyPolicySingleStack}[w.Intn(5)]
+	s.RequestedPool, s.Requested, s.Blocked = "", nil, nil
+	if w.Intn(5) == 0 {
+		s.RequestedPool = []string{"a", "b", "c", "gone"}[w.Intn(4)]
+	}
+	switch w.Intn(8) {
+	case 0:
+		s.Requested = addrsOf([]string{"192.0.2.1", "192.0.2.255", "198.51.100.77", "2001:db8::1", "192.0.2.2,2001:db8::2", "192.0.2.1,2001:db8::1", "203.0.113.1"}[w.Intn(7)])
+	case 1:
+		blocked(s)
+	}
+	return s
+}
+
+func (w *world) editPools() {
+	for range 1 + w.Intn(3) {
+		w.owners[w.Intn(len(blocks))] = []string{"a", "b", "c", "a", ""}[w.Intn(5)]
+	}
+	if w.Intn(20) == 0 {
+		clear(w.owners)
+	}
+	old := w.pools
+	w.pools = map[string]*intent.Pool{}
+	for i, owner := range w.owners {
+		if owner == "" {
+			continue
+		}
+		p := w.pools[owner]
+		if p == nil {
+			p = &intent.Pool{Name: owner, AutoAssign: true}
+			if before := old[owner]; before != nil {
+				p.AutoAssign, p.AvoidBuggyIPs, p.Allocation = before.AutoAssign, before.AvoidBuggyIPs, before.Allocation
+			}
+			w.pools[owner] = p
+		}
+		p.Ranges = append(p.Ranges, newTestPool(w.t, "", blocks[i]).Ranges...)
+	}
+	for _, name := range slices.Sorted(maps.Keys(w.pools)) {
+		p := w.pools[name]
+		switch w.Intn(12) {
+		case 0:
+			p.AutoAssign = !p.AutoAssign
+		case 1:
+			p.AvoidBuggyIPs = !p.AvoidBuggyIPs
+		case 2:
+			pinnedTo(w.Intn(3), "prod")(p)
+		case 3:
+			pinnedTo(w.Intn(3))(p)
+		case 4, 5:
+			p.Allocation = nil
+		}
+	}
+}
+
+// assign runs Assign, checks what it says and writes it.
+func (w *world) assign(step int) []Outcome {
+	in := newIntent(nil)
+	for _, name := range slices.Sorted(maps.Keys(w.pools)) {
+		in.Pools = append(in.Pools, w.pools[name])
+	}
+	for _, k := range slices.SortedFunc(maps.Keys(w.services), intent.Key.Compare) {
+		in.Services = append(in.Services, w.services[k])
+	}
+	outcomes, usage := Assign(in, w.assumed)
+	o := &oracle{t: w.t, step: step, in: in, assumed: w.assumed, outcomes: outcomes}
+	o.noAddressTwice()
+	o.allowed()
+	o.nothingMoves()
+	o.nothingLeft()
+	o.counted(usage)
+
+	mixed := *in
+	mixed.Services, mixed.Config = slices.Clone(in.Services), &intent.Config{Pools: slices.Clone(in.Pools)}
+	w.Shuffle(len(mixed.Services), func(i, j int) {
+		mixed.Services[i], mixed.Services[j] = mixed.Services[j], mixed.Services[i]
+	})
+	w.Shuffle(len(mixed.Pools), func(i, j int) { mixed.Pools[i], mixed.Pools[j] = mixed.Pools[j], mixed.Pools[i] })
+	again, _ := Assign(&mixed, w.assumed)
+	slices.SortFunc(again, func(a, b Outcome) int { return a.Service.Compare(b.Service) })
+	o.same("in another order", again, false)
+
+	settled := *in
+	settled.Services = nil
+	for i, s := range in.Services {
+		settled.Services = append(settled.Services, apply(s, outcomes[i], w.now))
+	}
+	again, _ = Assign(&settled, nil)
+	o.same("once written", again, true)
+
+	for i, s := range settled.Services {
+		if outcomes[i].Changed {
+			w.written[s.Key], w.assumed[s.Key] = s, s.Addresses
+		}
+	}
+	return outcomes
+}
