@@ -83,6 +83,7 @@ kube: ## Kubernetes, etcd and helm into out/kube, from the Go module proxy
 .PHONY: images
 images: ## Container images into out/images, with or without a container engine
 	deploy/images/build
+	$(GO) run ./e2e/lab/cmd/lab app-images
 
 .PHONY: lab-ready
 lab-ready: install kube images bin

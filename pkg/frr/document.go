@@ -3,6 +3,7 @@
 package frr
 
 import (
+	"iter"
 	"net/netip"
 	"strings"
 
@@ -96,4 +97,24 @@ type Applied struct {
 	// Refused are the lines of the Document that FRR does not accept; all
 	// others are in force.
 	Refused []Refusal
+}
+
+// Lines returns the Document's commands, the networks last.
+func (d *Document) Lines() iter.Seq[Line] {
+	return func(yield func(Line) bool) {
+		for _, f := range d.Base {
+			for _, l := range f.Lines {
+				if !l.Comment() && !yield(l) {
+					return
+				}
+			}
+		}
+		for _, f := range d.Networks {
+			for _, l := range f.Lines {
+				if !yield(l) {
+					return
+				}
+			}
+		}
+	}
 }

@@ -48,6 +48,13 @@ func opens(text string) bool {
 	return text == "bfd"
 }
 
+// ParseConf reads a frr.conf. Diff takes all of it for wanted.
+func ParseConf(text string) *Document {
+	doc := ParseRunning(text)
+	doc.running = false
+	return doc
+}
+
 // ParseRunning reads what "show running-config" printed. Of the result only the
 // parts that the product owns are ever taken away by a Diff: BGP routers,
 // route-maps and BFD profiles.

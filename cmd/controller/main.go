@@ -1,0 +1,197 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Controller gives Services of type LoadBalancer their addresses and says on
+// every object of the configuration what became of it. Of several replicas one,
+// the leader, works.
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/go-logr/logr"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/rest"
+	"sigs.k8s.io/controller-runtime/pkg/client/config"
+	"sigs.k8s.io/controller-runtime/pkg/manager"
+	"sigs.k8s.io/controller-runtime/pkg/metrics"
+
+	"metallb.io/metallb-frr/pkg/cluster"
+	"metallb.io/metallb-frr/pkg/controller"
+	"metallb.io/metallb-frr/pkg/telemetry"
+)
+
+// name is the field owner, the event source and the name of the Lease.
+const name = "metallb-controller"
+
+// A replica takes over retryPeriod after an orderly end of the leader, and
+// leaseDuration after it was killed. A leader that cannot renew its Lease for
+// renewDeadline ends.
+const (
+	leaseDuration = 8 * time.Second
+	renewDeadline = 6 * time.Second
+	retryPeriod   = time.Second
+)
+
+// namespaceFile holds the pod's namespace.
+const namespaceFile = "/var/run/secrets/kubernetes.io/serviceaccount/namespace"
+
+type flags struct {
+	telemetry.Flags
+	namespace, podName, class string
+	elect                     bool
+	ignored                   []string // those that were given
+}
+
+func (f *flags) register(fs *flag.FlagSet) {
+	f.Flags.Register(fs)
+	fs.StringVar(&f.namespace, "namespace", os.Getenv("METALLB_NAMESPACE"), "`namespace` of the configuration (env METALLB_NAMESPACE); empty: the pod's own")
+	fs.StringVar(&f.podName, "pod-name", os.Getenv("METALLB_POD_NAME"), "`name` of the own pod, which becomes the owner of the ConfigurationState (env METALLB_POD_NAME); empty: it has none")
+	fs.StringVar(&f.class, "lb-class", "", "the spec.loadBalancerClass of the Services to handle; empty: those without a `class`")
+	fs.BoolVar(&f.elect, "leader-elect", true, "work only while holding the Lease "+name+"; false is for a single replica that never overlaps its successor")
+	for _, known := range []struct{ flag, about string }{
+		{"ml-secret-name", "memberlist secret"},
+		{"deployment", "owner of the memberlist secret"},
+		{"cert-dir", "webhook certificate"},
+		{"cert-service-name", "webhook certificate"},
+		{"webhook-mode", "webhooks"},
+		{"webhook-secret", "webhook certificate"},
+	} {
+		fs.Func(known.flag, "accepted as MetalLB's ("+known.about+"), without effect", func(string) error {
+			f.ignored = append(f.ignored, known.flag)
+			return nil
+		})
+	}
+	for _, known := range []struct{ flag, about string }{
+		{"disable-cert-rotation", "webhook certificate"},
+		{"webhook-http2", "webhooks"},
+	} {
+		fs.BoolFunc(known.flag, "accepted as MetalLB's ("+known.about+"), without effect", func(string) error {
+			f.ignored = append(f.ignored, known.flag)
+			return nil
+		})
+	}
+}
+
+func main() {
+	var f flags
+	f.register(flag.CommandLine)
+	flag.Parse()
+	if flag.NArg() > 0 {
+		fmt.Fprintf(os.Stderr, "controller: %q: unexpected argument; want flags only, see -help\n", flag.Arg(0))
+		os.Exit(2)
+	}
+	log, err := telemetry.NewLogger(os.Stdout, f.LogLevel)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "controller:", err)
+		os.Exit(2)
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := run(ctx, log, &f); err != nil {
+		log.Error(err, "controller ended")
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, log logr.Logger, f *flags) error {
+	telemetry.SetDefault(log)
+	build := telemetry.ReadBuild()
+	log.Info("controller starts", "version", build.Version, "revision", build.Revision, "go", build.Go)
+	if len(f.ignored) > 0 {
+		log.Info("flags without effect", "flags", f.ignored)
+	}
+	namespace, err := ownNamespace(f.namespace)
+	if err != nil {
+		return err
+	}
+	cfg, err := config.GetConfig()
+	if err != nil {
+		return fmt.Errorf("read kubeconfig: %w", err)
+	}
+	m, err := newManager(cfg, log, f, namespace)
+	if err != nil {
+		return err
+	}
+	c, err := newController(ctx, cfg, log, f, namespace)
+	if err != nil {
+		return err
+	}
+	if err := build.Register(metrics.Registry); err != nil {
+		return err
+	}
+	if err := m.Add(c); err != nil {
+		return fmt.Errorf("add controller: %w", err)
+	}
+	return m.Start(ctx)
+}
+
+// newManager returns what elects the leader and serves health and metrics.
+func newManager(cfg *rest.Config, log logr.Logger, f *flags, namespace string) (manager.Manager, error) {
+	o := manager.Options{
+		Scheme:                        cluster.Scheme(),
+		Logger:                        log,
+		LeaderElection:                f.elect,
+		LeaderElectionID:              name,
+		LeaderElectionNamespace:       namespace,
+		LeaderElectionReleaseOnCancel: true, // run ends when the manager does
+		LeaseDuration:                 new(leaseDuration),
+		RenewDeadline:                 new(renewDeadline),
+		RetryPeriod:                   new(retryPeriod),
+	}
+	if err := f.Apply(&o, ""); err != nil {
+		return nil, err
+	}
+	m, err := manager.New(cfg, o)
+	if err != nil {
+		return nil, fmt.Errorf("make manager: %w", err)
+	}
+	return m, telemetry.AddProbes(m)
+}
+
+func newController(ctx context.Context, cfg *rest.Config, log logr.Logger, f *flags, namespace string) (*controller.Controller, error) {
+	o := controller.Options{Log: log}
+	var err error
+	if o.Client, err = telemetry.NewClient(metrics.Registry); err != nil {
+		return nil, err
+	}
+	if o.Allocator, err = telemetry.NewAllocator(metrics.Registry); err != nil {
+		return nil, err
+	}
+	c, err := cluster.New(cfg, cluster.Options{
+		Namespace:         namespace,
+		LoadBalancerClass: f.class,
+		StatusWriter:      true,
+		FieldOwner:        name,
+		Log:               log,
+	})
+	if err != nil {
+		return nil, err
+	}
+	if f.podName != "" {
+		owner, err := c.OwnPod(ctx, f.podName)
+		if err != nil {
+			return nil, err
+		}
+		o.Owner = []metav1.OwnerReference{owner}
+	}
+	return controller.New(c, o), nil
+}
+
+// ownNamespace returns the namespace that flag or environment name, or the pod's.
+func ownNamespace(given string) (string, error) {
+	if given != "" {
+		return given, nil
+	}
+	data, err := os.ReadFile(namespaceFile)
+	if err != nil {
+		return "", fmt.Errorf("find the namespace of the configuration: --namespace and METALLB_NAMESPACE are not set, and this is no pod: %w", err)
+	}
+	return strings.TrimSpace(string(data)), nil
+}

@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package cluster
+
+import (
+	"context"
+	"fmt"
+	"sort"
+	"strings"
+	"sync"
+
+	"github.com/go-logr/logr"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/record"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"metallb.io/metallb-frr/pkg/intent"
+)
+
+// Options of a Cluster.
+type Options struct {
+	// Namespace that the product's own objects live in. Required.
+	Namespace string
+	// LoadBalancerClass and IgnoreExcludeLabel are handed on in Snapshots.
+	LoadBalancerClass  string
+	IgnoreExcludeLabel bool
+	// Endpoints: EndpointSlices are watched. Without, Snapshots have none.
+	Endpoints bool
+	// StatusWriter: this process writes the status of objects that users
+	// write, so Changed tells of every change there, to put it back. Without,
+	// status changes that do not matter to a Snapshot go unnoticed.
+	StatusWriter bool
+	// FieldOwner names the writer in managed fields and events:
+	// metallb-controller or metallb-speaker. Required.
+	FieldOwner string
+	// Host is the node's name as the source of events; empty for none.
+	Host string
+	// Log gets what the watches report. The zero Logger drops it.
+	Log logr.Logger
+}
+
+// Cluster keeps the objects of a cluster that matter to the product. Make one
+// with New, then Start it. All methods may be called at the same time.
+type Cluster struct {
+	options Options
+	client  client.WithWatch
+	events  record.EventRecorder
+	sink    record.EventBroadcaster
+	kinds   []source
+
+	peers    *kind[peer]
+	services *kind[service]
+	states   *kind[state]
+	own      map[string]ownKind // those that users write, by kind
+
+	changed chan struct{} // capacity 1
+
+	mu       sync.Mutex
+	snapshot *intent.Snapshot // of the last Read; nil before
+	synced   chan struct{}    // closed once all kinds are
+	missing  map[string]bool  // kinds that are not synced yet
+}
+
+// New returns a Cluster that reads and writes through cfg. It asks nothing of the
+// API server yet.
+func New(cfg *rest.Config, o Options) (*Cluster, error) {
+	if o.Namespace == "" || o.FieldOwner == "" {
+		return nil, fmt.Errorf("open cluster: Namespace %q and FieldOwner %q must be set", o.Namespace, o.FieldOwner)
+	}
+	cfg = rest.CopyConfig(cfg)
+	cfg.QPS = -1 // the API server's fairness limits requests, not we
+	hc, err := rest.HTTPClientFor(cfg)
+	if err != nil {
+		return nil, fmt.Errorf("open cluster: %w", err)
+	}
+	scheme := Scheme()
+	c := &Cluster{
+		options: o,
+		changed: make(chan struct{}, 1),
+		synced:  make(chan struct{}),
+		missing: map[string]bool{},
+		own:     map[string]ownKind{},
+	}
+	c.client, err = client.NewWithWatch(cfg, client.Options{HTTPClient: hc, Scheme: scheme, Mapper: restMapper()})
+	if err != nil {
+		return nil, fmt.Errorf("open cluster: %w", err)
+	}
+	if err := c.openEvents(cfg, hc, scheme); err != nil {
+		return nil, err
+	}
+	c.addKinds()
+	return c, nil
+}
+
+// Start watches the cluster until ctx ends, and returns when everything that it
+// started has ended. Watches that break are taken up again, so it returns no
+// error but what ended it.
+func (c *Cluster) Start(ctx context.Context) error {
+	defer c.sink.Shutdown()
+	var wg sync.WaitGroup
+	for _, k := range c.kinds {
+		wg.Go(func() { k.watch(logr.NewContext(ctx, c.options.Log)) })
+	}
+	wg.Wait()
+	return nil
+}
+
+// WaitSynced returns once every kind has been listed, so that Read tells the
+// whole. The error names the kinds that were not before ctx ended.
+func (c *Cluster) WaitSynced(ctx context.Context) error {
+	select {
+	case <-c.synced:
+		return nil
+	case <-ctx.Done():
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var names []string
+	for name := range c.missing {
+		names = append(names, name)
+	}
+	sort.Strings(names)
+	return fmt.Errorf("list %s: not answered yet (is access granted, are the CRDs installed?): %w",
+		strings.Join(names, ", "), context.Cause(ctx))
+}
+
+// Changed receives a value after something has changed since the last Read that
+// can matter. Changes in quick succession are one value.
+func (c *Cluster) Changed() <-chan struct{} { return c.changed }
+
+// Read returns what the cluster says now. As long as nothing has changed it is
+// the same pointer, and in a new Snapshot the slices and maps of kinds without a
+// change are those of the last one. It costs nothing that grows with the number
+// of objects, except a copy of the pointers of a kind that changes between two
+// calls. Call it after WaitSynced.
+func (c *Cluster) Read() *intent.Snapshot {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var next intent.Snapshot
+	fresh := c.snapshot == nil
+	if fresh {
+		next = intent.Snapshot{
+			Namespace:          c.options.Namespace,
+			LoadBalancerClass:  c.options.LoadBalancerClass,
+			IgnoreExcludeLabel: c.options.IgnoreExcludeLabel,
+		}
+	} else {
+		next = *c.snapshot
+	}
+	for _, k := range c.kinds {
+		if k.show(&next) {
+			fresh = true
+		}
+	}
+	if fresh {
+		c.snapshot = &next
+	}
+	return c.snapshot
+}
+
+// note signals Changed where ch matters.
+func (c *Cluster) note(ch change) {
+	if ch == visible || ch == internal && c.options.StatusWriter {
+		select {
+		case c.changed <- struct{}{}:
+		default:
+		}
+	}
+}

@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package cluster
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"metallb.io/metallb-frr/pkg/api/v1beta1"
+	"metallb.io/metallb-frr/pkg/api/v1beta2"
+)
+
+func ptr[T any](v T) *T { return &v }
+
+func TestPasswordsLeaveTheObjects(t *testing.T) {
+	const password = "correct horse"
+	p := &v1beta2.BGPPeer{ObjectMeta: metav1.ObjectMeta{
+		Name:          "tor1",
+		Annotations:   map[string]string{corev1.LastAppliedConfigAnnotation: `{"password":"` + password + `"}`, "team": "net"},
+		ManagedFields: []metav1.ManagedFieldsEntry{{Manager: "kubectl"}},
+	}}
+	p.Spec.Password = password
+	kept := trimPeer(p)
+	if kept.Password.Reveal() != password {
+		t.Error("the password is lost")
+	}
+	s := trimSecret(&corev1.Secret{
+		ObjectMeta: metav1.ObjectMeta{Name: "s", Annotations: map[string]string{corev1.LastAppliedConfigAnnotation: password}},
+		Type:       corev1.SecretTypeBasicAuth,
+		Data:       map[string][]byte{"password": []byte(password), "username": []byte(password)},
+	})
+	if s.Kept.Password.Reveal() != password || !s.Kept.HasPassword || s.Kept.Type != corev1.SecretTypeBasicAuth {
+		t.Error("the secret's type or password is lost")
+	}
+	for _, v := range []any{kept.BGPPeer, s.Secret} {
+		text, err := json.Marshal(v)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if strings.Contains(string(text), password) {
+			t.Errorf("%T still holds the password: %s", v, text)
+		}
+	}
+	for _, v := range []any{kept, s} {
+		if text := fmt.Sprintf("%+v", v); strings.Contains(text, password) {
+			t.Errorf("%T prints the password", v)
+		}
+	}
+	if kept.Annotations["team"] != "net" || kept.ManagedFields != nil {
+		t.Errorf("kept metadata is %+v", kept.ObjectMeta)
+	}
+	other := trimPeer(&v1beta2.BGPPeer{Spec: v1beta2.BGPPeerSpec{Password: "other"}})
+	same := trimPeer(&v1beta2.BGPPeer{Spec: v1beta2.BGPPeerSpec{Password: "other"}})
+	if samePeer(kept, other) || !samePeer(other, same) {
+		t.Error("a changed password must matter, an equal one must not")
+	}
+}
+
+func TestNodeHeartbeatDoesNotMatter(t *testing.T) {
+	node := func(beat time.Time, ready corev1.ConditionStatus, labels map[string]string) *corev1.Node {
+		return trimNode(&corev1.Node{
+			ObjectMeta: metav1.ObjectMeta{Name: "n", Labels: labels, Annotations: map[string]string{"beat": beat.String()}},
+			Status: corev1.NodeStatus{
+				Conditions: []corev1.NodeCondition{
+					{Type: corev1.NodeReady, Status: ready, LastHeartbeatTime: metav1.NewTime(beat)},
+					{Type: corev1.NodeMemoryPressure, Status: corev1.ConditionFalse},
+				},
+				Addresses: []corev1.NodeAddress{{Type: corev1.NodeInternalIP, Address: "192.0.2.1"}, {Type: corev1.NodeHostName, Address: "n"}},
+				Images:    []corev1.ContainerImage{{Names: []string{"big"}}},
+			},
+		})
+	}
+	now := time.Unix(1, 0)
+	a := node(now, corev1.ConditionTrue, nil)
+	if !sameNode(a, node(now.Add(time.Minute), corev1.ConditionTrue, nil)) {
+		t.Error("a heartbeat matters")
+	}
+	if sameNode(a, node(now, corev1.ConditionUnknown, nil)) || sameNode(a, node(now, corev1.ConditionTrue, map[string]string{"rack": "1"})) {
+		t.Error("readiness or labels do not matter")
+	}
+	if len(a.Status.Conditions) != 1 || len(a.Status.Addresses) != 1 || a.Status.Images != nil || a.Annotations != nil {
+		t.Errorf("kept too much: %+v", a)
+	}
+}
+
+func TestEndpointsCountOncePerNodeAndState(t *testing.T) {
+	endpoint := func(addr, node string, ready bool) discoveryv1.Endpoint {
+		e := discoveryv1.Endpoint{Addresses: []string{addr}, Conditions: discoveryv1.EndpointConditions{Ready: ptr(ready)}}
+		if node != "" {
+			e.NodeName = ptr(node)
+		}
+		return e
+	}
+	slice := func(endpoints ...discoveryv1.Endpoint) *discoveryv1.EndpointSlice {
+		return trimSlice(&discoveryv1.EndpointSlice{
+			ObjectMeta: metav1.ObjectMeta{Name: "s", Labels: map[string]string{discoveryv1.LabelServiceName: "web", "x": "y"}},
+			Endpoints:  endpoints, Ports: []discoveryv1.EndpointPort{{Port: ptr(int32(80))}},
+		})
+	}
+	a := slice(endpoint("10.0.0.1", "n1", true), endpoint("10.0.0.2", "n1", true), endpoint("10.0.0.3", "n2", false), endpoint("10.0.0.4", "", true))
+	if len(a.Endpoints) != 3 || len(a.Labels) != 1 || a.Ports != nil {
+		t.Errorf("kept %+v", a)
+	}
+	for _, e := range a.Endpoints {
+		if len(e.Addresses) != 1 {
+			t.Errorf("an endpoint without address: %+v", e)
+		}
+	}
+	if !sameSlice(a, slice(endpoint("10.0.0.9", "n2", false), endpoint("10.0.0.8", "n1", true), endpoint("10.0.0.4", "", true))) {
+		t.Error("other pods on the same nodes in the same states matter")
+	}
+	if sameSlice(a, slice(endpoint("10.0.0.1", "n1", true), endpoint("10.0.0.3", "n2", true), endpoint("10.0.0.4", "", true))) {
+		t.Error("an endpoint that becomes ready does not matter")
+	}
+}
+
+func TestServiceKeepsOnlyOurAnnotations(t *testing.T) {
+	s := &corev1.Service{ObjectMeta: metav1.ObjectMeta{
+		Namespace: "d", Name: "s", Labels: map[string]string{"a": "b"},
+		Annotations: map[string]string{
+			"other.example/x": "1", v1beta1.AnnotationAddressPool: "p", v1beta1.LegacyAnnotationAllowSharedIP: "k",
+			corev1.LastAppliedConfigAnnotation: "{}",
+		},
+	}}
+	s.Spec.Type = corev1.ServiceTypeLoadBalancer
+	s.Spec.Ports = []corev1.ServicePort{{Port: 80, NodePort: 30000}}
+	kept := trimService(s)
+	if len(kept.Annotations) != 2 || kept.Labels["a"] != "b" || kept.Spec.Ports[0].NodePort != 0 {
+		t.Errorf("kept %+v", kept)
+	}
+	other := s.DeepCopy()
+	other.Annotations["other.example/x"] = "2"
+	other.Spec.Ports[0].NodePort = 30001
+	if !sameService(kept, trimService(other)) {
+		t.Error("a foreign annotation or node port matters")
+	}
+	other.Spec.ExternalTrafficPolicy = corev1.ServiceExternalTrafficPolicyLocal
+	if sameService(kept, trimService(other)) {
+		t.Error("externalTrafficPolicy does not matter")
+	}
+	s.Spec.Type = corev1.ServiceTypeClusterIP
+	if kept := trimService(s); kept.Labels != nil || kept.Spec.Ports != nil || kept.Spec.Type != corev1.ServiceTypeClusterIP {
+		t.Errorf("kept of a ClusterIP Service: %+v", kept)
+	}
+}

@@ -1,0 +1,195 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package controller
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"time"
+
+	"github.com/go-logr/logr"
+	"golang.org/x/sync/errgroup"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"metallb.io/metallb-frr/pkg/cluster"
+	"metallb.io/metallb-frr/pkg/intent"
+	"metallb.io/metallb-frr/pkg/ipam"
+	"metallb.io/metallb-frr/pkg/status"
+	"metallb.io/metallb-frr/pkg/telemetry"
+)
+
+// Options of a Controller.
+type Options struct {
+	Log       logr.Logger
+	Client    *telemetry.Client    // required
+	Allocator *telemetry.Allocator // required
+	// Owner of the ConfigurationState "controller": the process's pod, so that
+	// it goes with it. None: it stays.
+	Owner []metav1.OwnerReference
+}
+
+// Controller runs the cluster loop. Make one with New.
+type Controller struct {
+	cluster *cluster.Cluster
+	options Options
+	log     logr.Logger
+	writer  *writer
+	status  *statusWriter
+
+	// Of the last pass; only the loop touches them.
+	snapshot *intent.Snapshot
+	intent   *intent.Intent
+	usage    map[string]ipam.Usage
+}
+
+// New returns a Controller that works on c, which it starts itself: its caches
+// are filled when it has become the leader, so that they show what the leader
+// before it wrote.
+func New(c *cluster.Cluster, o Options) *Controller {
+	return &Controller{
+		cluster: c, options: o, log: o.Log,
+		writer: newWriter(c, o),
+		status: newStatusWriter(c, o),
+	}
+}
+
+// NeedLeaderElection tells controller-runtime's manager to start it on the leader
+// only.
+func (c *Controller) NeedLeaderElection() bool { return true }
+
+// Start runs the loop until ctx ends. It returns when everything that it started
+// has ended.
+func (c *Controller) Start(ctx context.Context) error {
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return c.cluster.Start(ctx) })
+	g.Go(func() error {
+		if !c.waitSynced(ctx) {
+			return nil
+		}
+		g.Go(func() error { c.writer.run(ctx); return nil })
+		g.Go(func() error { c.status.run(ctx); return nil })
+		c.loop(ctx)
+		return nil
+	})
+	return g.Wait()
+}
+
+// waitSynced waits for the first listing of every kind, and says every 30 s what
+// it is waiting for. It returns false if ctx ends first.
+func (c *Controller) waitSynced(ctx context.Context) bool {
+	for {
+		limit, cancel := context.WithTimeout(ctx, 30*time.Second)
+		err := c.cluster.WaitSynced(limit)
+		cancel()
+		if err == nil {
+			return true
+		}
+		if ctx.Err() != nil {
+			return false
+		}
+		c.log.Error(err, "waiting for the cluster's objects")
+	}
+}
+
+func (c *Controller) loop(ctx context.Context) {
+	for {
+		retry := c.pass(time.Now())
+		select {
+		case <-ctx.Done():
+			return
+		case <-c.cluster.Changed():
+		case <-c.writer.wake:
+		case <-retry:
+		}
+	}
+}
+
+// pass decides everything anew and hands over what differs. The channel it
+// returns tells when a failed write is due again; it may be nil.
+func (c *Controller) pass(now time.Time) <-chan time.Time {
+	snapshot := c.cluster.Read()
+	if snapshot != c.snapshot {
+		c.intent = intent.Resolve(c.intent, snapshot)
+		c.snapshot = snapshot
+		c.options.Client.Updates.Inc()
+		c.configMetrics()
+	}
+	outcomes, usage := ipam.Assign(c.intent, c.writer.assumed())
+	c.writer.begin(now)
+	c.offer(outcomes, now)
+	next := c.writer.end(now)
+	c.usageMetrics(usage)
+	c.status.offer(view{snapshot: snapshot, intent: c.intent, usage: usage})
+	c.log.V(1).Info("pass done", "services", len(outcomes), "took", time.Since(now))
+	if next.IsZero() {
+		return nil
+	}
+	return time.After(time.Until(next))
+}
+
+// offer hands to the writer each Service that is not as it is to be. Services and
+// outcomes have the same order.
+func (c *Controller) offer(outcomes []ipam.Outcome, now time.Time) {
+	for _, svc := range c.snapshot.Services {
+		key := intent.Key{Namespace: svc.Namespace, Name: svc.Name}
+		if len(outcomes) > 0 && outcomes[0].Service == key {
+			if out := &outcomes[0]; !status.Settled(svc, out) {
+				want := status.ForService(svc, *out, now)
+				c.writer.offer(job{key: key, svc: svc, want: want, outcome: *out, urgent: !sameClaim(svc, want)})
+			}
+			outcomes = outcomes[1:]
+			continue
+		}
+		if svc.Spec.Type != corev1.ServiceTypeLoadBalancer && !status.Cleared(svc) {
+			c.writer.offer(job{key: key, svc: svc, urgent: true})
+		}
+	}
+}
+
+// sameClaim reports whether want leaves addresses and pool as they are.
+func sameClaim(svc *corev1.Service, want status.Service) bool {
+	want.Condition = status.Find(svc.Status.Conditions, conditionType)
+	return want.Same(svc)
+}
+
+func (c *Controller) configMetrics() {
+	c.options.Client.ConfigLoaded.Set(1)
+	stale := 0.0
+	for i := range c.intent.Findings {
+		if f := &c.intent.Findings[i]; f.Severity == intent.Invalid && f.Object.Kind != "Service" {
+			stale = 1
+			break
+		}
+	}
+	c.options.Client.ConfigStale.Set(stale)
+}
+
+func (c *Controller) usageMetrics(usage map[string]ipam.Usage) {
+	if maps.Equal(usage, c.usage) {
+		return
+	}
+	for name, u := range usage {
+		c.options.Allocator.Set(name,
+			telemetry.PoolCounts{Total: telemetry.AddCapped(u.AssignedIPv4, u.AvailableIPv4), InUse: u.AssignedIPv4},
+			telemetry.PoolCounts{Total: telemetry.AddCapped(u.AssignedIPv6, u.AvailableIPv6), InUse: u.AssignedIPv6})
+	}
+	for name := range c.usage {
+		if _, ok := usage[name]; !ok {
+			c.options.Allocator.Delete(name)
+		}
+	}
+	c.usage = maps.Clone(usage)
+}
+
+// report logs a failed write, unless it is one that the next pass mends by
+// itself or the end of the program.
+func report(ctx context.Context, log logr.Logger, err error, what string, keysAndValues ...any) {
+	if errors.Is(err, cluster.ErrOutdated) || ctx.Err() != nil {
+		log.V(1).Info(what, append(keysAndValues, "reason", fmt.Sprint(err))...)
+		return
+	}
+	log.Error(err, what, keysAndValues...)
+}

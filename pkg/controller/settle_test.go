@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package controller_test
+
+import (
+	"context"
+	"strings"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/apimachinery/pkg/runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"metallb.io/metallb-frr/pkg/api/v1beta1"
+	"metallb.io/metallb-frr/pkg/api/v1beta2"
+)
+
+// watchedLists are the kinds that the controller writes.
+func watchedLists() map[string]client.ObjectList {
+	return map[string]client.ObjectList{
+		"Service":            &corev1.ServiceList{},
+		"IPAddressPool":      &v1beta1.IPAddressPoolList{},
+		"BGPPeer":            &v1beta2.BGPPeerList{},
+		"ConfigurationState": &v1beta1.ConfigurationStateList{},
+	}
+}
+
+// versions returns the resourceVersion of everything that the controller writes.
+func (f *fixture) versions() map[string]string {
+	f.t.Helper()
+	all := map[string]string{}
+	for kind, list := range watchedLists() {
+		if err := f.List(f.t.Context(), list); err != nil {
+			f.t.Fatalf("listing %s: %v", kind, err)
+		}
+		err := meta.EachListItem(list, func(o runtime.Object) error {
+			m, err := meta.Accessor(o)
+			if err == nil {
+				all[kind+"/"+m.GetName()] = m.GetResourceVersion()
+			}
+			return err
+		})
+		if err != nil {
+			f.t.Fatal(err)
+		}
+	}
+	return all
+}
+
+// quiet is how long nothing may be sent for the controller to count as settled:
+// longer than it folds writes (1 s).
+const quiet = 2500 * time.Millisecond
+
+// settled waits until the controller has sent no write for a while, and fails if
+// that does not come: then it writes without a change.
+func (f *fixture) settled() {
+	f.t.Helper()
+	end := time.After(limit)
+	for {
+		before := f.writes.Load()
+		select {
+		case <-time.After(quiet):
+			if f.writes.Load() == before {
+				return
+			}
+		case <-end:
+			f.t.Fatalf("the controller never stops writing: %d writes so far", f.writes.Load())
+		}
+	}
+}
+
+// awaitEvent waits for an event about a Service.
+func (f *fixture) awaitEvent(service, reason, text string) {
+	f.t.Helper()
+	ctx, cancel := context.WithTimeout(f.t.Context(), limit)
+	defer cancel()
+	list := &corev1.EventList{}
+	w, err := f.Watch(ctx, list, client.InNamespace("default"))
+	if err != nil {
+		f.t.Fatalf("watching events: %v", err)
+	}
+	defer w.Stop()
+	var seen []string
+	for e := range w.ResultChan() {
+		ev, ok := e.Object.(*corev1.Event)
+		if !ok || ev.InvolvedObject.Name != service {
+			continue
+		}
+		seen = append(seen, ev.Reason+": "+ev.Message)
+		if ev.Reason == reason && strings.Contains(ev.Message, text) {
+			if ev.Source.Component != "metallb-controller" {
+				f.t.Errorf("event %s comes from %q, want metallb-controller", reason, ev.Source.Component)
+			}
+			return
+		}
+	}
+	f.t.Fatalf("no event %s %q on %s within %v; seen: %q", reason, text, service, limit, seen)
+}

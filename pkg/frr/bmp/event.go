@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package bmp
+
+import (
+	"encoding/binary"
+	"fmt"
+	"net/netip"
+	"time"
+
+	"github.com/osrg/gobgp/v3/pkg/packet/bgp"
+	packet "github.com/osrg/gobgp/v3/pkg/packet/bmp"
+)
+
+// Kind says what an Event reports.
+type Kind uint8
+
+const (
+	// Connected: bgpd has connected; the state of all its sessions follows.
+	Connected Kind = iota + 1
+	// Disconnected: the connection has ended, as it does when bgpd dies.
+	Disconnected
+	// Up: a session is established.
+	Up
+	// Down: a session has ended, or, after Connected, is not established.
+	Down
+)
+
+// String returns the kind in lower case.
+func (k Kind) String() string {
+	switch k {
+	case Connected:
+		return "connected"
+	case Disconnected:
+		return "disconnected"
+	case Up:
+		return "up"
+	case Down:
+		return "down"
+	}
+	return "none"
+}
+
+// Event is one thing that bgpd reported, or the beginning or end of its reports.
+// Connected and Disconnected say nothing of a session.
+type Event struct {
+	Kind Kind
+	// Peer is the neighbour's address. A neighbour on an interface has its
+	// link-local address, without zone.
+	Peer netip.Addr
+	// Instance tells BGP instances apart: the peer distinguisher, 0 for the
+	// default VRF.
+	Instance uint64
+	// ASN and RouterID are the neighbour's; 0 and invalid before it has said.
+	ASN      uint32
+	RouterID netip.Addr
+	// Local is our address of the session; only in Up.
+	Local netip.Addr
+	// Reason says in words why the session is down, in Down, or why the
+	// connection ended, in Disconnected ("EOF" when bgpd did).
+	Reason string
+	// At is when the report arrived: bgpd's own time stamps may be minutes off.
+	At time.Time
+}
+
+// session is what events are told apart by.
+type session struct {
+	peer     netip.Addr
+	instance uint64
+}
+
+// decode reads one message. ok is false for one that reports no session.
+func decode(data []byte, at time.Time) (e Event, ok bool, err error) {
+	if kind := data[5]; kind != packet.BMP_MSG_PEER_UP_NOTIFICATION && kind != packet.BMP_MSG_PEER_DOWN_NOTIFICATION {
+		return Event{}, false, nil
+	}
+	msg, err := packet.ParseBMPMessage(data)
+	if err != nil {
+		return Event{}, false, fmt.Errorf("decoding BMP message of type %d: %w", data[5], err)
+	}
+	h := msg.PeerHeader
+	if h.PeerType == packet.BMP_PEER_TYPE_LOCAL_RIB {
+		return Event{}, false, nil // bgpd's own table, not a neighbour
+	}
+	e = Event{Instance: h.PeerDistinguisher, ASN: h.PeerAS, At: at}
+	e.Peer, _ = netip.AddrFromSlice(h.PeerAddress)
+	e.RouterID, _ = netip.AddrFromSlice(h.PeerBGPID.To4())
+	e.Peer = e.Peer.Unmap()
+	switch body := msg.Body.(type) {
+	case *packet.BMPPeerUpNotification:
+		e.Kind = Up
+		e.Local, _ = netip.AddrFromSlice(body.LocalAddress)
+		e.Local = e.Local.Unmap()
+	case *packet.BMPPeerDownNotification:
+		e.Kind, e.Reason = Down, downReason(body)
+	default:
+		return Event{}, false, nil
+	}
+	return e, true, nil
+}
+
+// downReason puts the reason codes of RFC 7854 section 4.9 into words.
+func downReason(d *packet.BMPPeerDownNotification) string {
+	switch d.Reason {
+	case packet.BMP_PEER_DOWN_REASON_LOCAL_BGP_NOTIFICATION:
+		return "we sent NOTIFICATION " + notification(d.BGPNotification)
+	case packet.BMP_PEER_DOWN_REASON_LOCAL_NO_NOTIFICATION:
+		if len(d.Data) >= 2 {
+			return "closed by us: " + fsmEvent(binary.BigEndian.Uint16(d.Data))
+		}
+		return "closed by us"
+	case packet.BMP_PEER_DOWN_REASON_REMOTE_BGP_NOTIFICATION:
+		return "peer sent NOTIFICATION " + notification(d.BGPNotification)
+	case packet.BMP_PEER_DOWN_REASON_REMOTE_NO_NOTIFICATION:
+		return "connection lost without NOTIFICATION"
+	case packet.BMP_PEER_DOWN_REASON_PEER_DE_CONFIGURED:
+		return "no longer configured"
+	}
+	return fmt.Sprintf("reason code %d", d.Reason)
+}
+
+// fsmEvent names the events of RFC 4271 section 8.1 that end a session.
+func fsmEvent(code uint16) string {
+	switch code {
+	case 0:
+		return "no event given"
+	case 2:
+		return "manual stop"
+	case 8:
+		return "automatic stop"
+	case 10:
+		return "hold timer expired"
+	case 18:
+		return "TCP connection fails"
+	}
+	return fmt.Sprintf("FSM event %d", code)
+}
+
+// notification names a NOTIFICATION by code and subcode (RFC 4271 section 4.5,
+// RFC 4486, RFC 8538, RFC 9384).
+func notification(m *bgp.BGPMessage) string {
+	if m == nil {
+		return "without content"
+	}
+	n, ok := m.Body.(*bgp.BGPNotification)
+	if !ok {
+		return "without content"
+	}
+	name, known := codes[n.ErrorCode]
+	if !known {
+		return fmt.Sprintf("%d/%d", n.ErrorCode, n.ErrorSubcode)
+	}
+	if sub, known := subcodes[[2]uint8{n.ErrorCode, n.ErrorSubcode}]; known {
+		return name + "/" + sub
+	}
+	if n.ErrorSubcode != 0 {
+		return fmt.Sprintf("%s/%d", name, n.ErrorSubcode)
+	}
+	return name
+}
+
+var codes = map[uint8]string{
+	1: "Message Header Error", 2: "OPEN Message Error", 3: "UPDATE Message Error",
+	4: "Hold Timer Expired", 5: "Finite State Machine Error", 6: "Cease", 7: "ROUTE-REFRESH Message Error",
+}
+
+var subcodes = map[[2]uint8]string{
+	{2, 1}: "Unsupported Version Number", {2, 2}: "Bad Peer AS", {2, 3}: "Bad BGP Identifier",
+	{2, 4}: "Unsupported Optional Parameter", {2, 6}: "Unacceptable Hold Time", {2, 7}: "Unsupported Capability",
+	{2, 11}: "Role Mismatch",
+	{6, 1}:  "Maximum Number of Prefixes Reached", {6, 2}: "Administrative Shutdown", {6, 3}: "Peer De-configured",
+	{6, 4}: "Administrative Reset", {6, 5}: "Connection Rejected", {6, 6}: "Other Configuration Change",
+	{6, 7}: "Connection Collision Resolution", {6, 8}: "Out of Resources", {6, 9}: "Hard Reset", {6, 10}: "BFD Down",
+}

@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package vtysh
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// parser finds the answers to lines in what vtysh prints.
+type parser struct {
+	lines   []string
+	replies []reply
+	seen    int      // echoes seen
+	text    []string // since the last echo
+}
+
+// done reports whether the last line's echo was seen.
+func (p *parser) done() bool { return p.seen == len(p.lines) }
+
+// feed takes in data, of which it returns what is not a whole line. err is what
+// came with the data; what is returned in its place stops the reading.
+func (p *parser) feed(data []byte, err error) ([]byte, error) {
+	for !p.done() {
+		i := bytes.IndexByte(data, '\n')
+		if i < 0 {
+			break
+		}
+		line := strings.TrimSuffix(string(data[:i]), "\r")
+		data = data[i+1:]
+		if lost := lostDaemon(line); lost != nil {
+			return data, lost
+		}
+		p.line(line)
+	}
+	if err == io.EOF {
+		err = errors.New(strings.Join(append([]string{"vtysh ended"}, p.text...), "; "))
+	}
+	if p.done() {
+		err = nil
+	}
+	return slices.Clip(data), err
+}
+
+func (p *parser) line(line string) {
+	node, ok := echo(line, p.lines[p.seen])
+	if !ok {
+		p.text = append(p.text, line)
+		return
+	}
+	if p.seen > 0 {
+		p.replies = append(p.replies, reply{text: p.text, prompt: node})
+	}
+	p.seen++
+	p.text = nil
+}
+
+// echo reports whether line is a prompt followed by typed, and the
+// configuration node that the prompt names.
+func echo(line, typed string) (node string, ok bool) {
+	prompt, ok := strings.CutSuffix(line, typed)
+	if !ok {
+		return "", false
+	}
+	host, ok := strings.CutSuffix(prompt, "# ")
+	if !ok || strings.ContainsAny(host, " \t") {
+		return "", false
+	}
+	host, ok = strings.CutSuffix(host, ")")
+	if !ok {
+		return "", true
+	}
+	_, node, ok = strings.Cut(host, "(")
+	return node, ok
+}
+
+// lostError says that the connection to a daemon broke since the last exchange,
+// be it back by now or not: the daemon has lost its configuration.
+type lostError struct{ DownError }
+
+func (e *lostError) Unwrap() error { return &e.DownError }
+
+var (
+	reconnect  = regexp.MustCompile(`^Warning: (?:closing connection to|connecting to) ([a-z0-9]+)`)
+	notRunning = regexp.MustCompile(`^([a-z0-9]+) is not running$`)
+)
+
+// lostDaemon tells whether vtysh says that it does not reach a daemon.
+func lostDaemon(line string) error {
+	if m := reconnect.FindStringSubmatch(line); m != nil {
+		return &lostError{DownError{m[1]}}
+	}
+	if m := notRunning.FindStringSubmatch(line); m != nil {
+		return &DownError{m[1]}
+	}
+	return nil
+}
+
+// refusedError is what FRR said to a command that it did not accept.
+type refusedError struct{ message string }
+
+func (e *refusedError) Error() string { return "FRR says: " + e.message }
+
+// verdict is how FRR took a line.
+type verdict struct {
+	refusal     string // what FRR said, without the leading "% "; empty: accepted
+	transaction bool   // refused by a daemon's transaction: the session is spoilt
+	locked      bool   // somebody else configures FRR
+}
+
+// unmarked are beginnings of refusals that FRR prints without "% ".
+var unmarked = []string{"Malformed ", "Invalid ", "Can't ", "Cannot ", "Error", "BGP instance "}
+
+// judge reads the answer to a line. What is no refusal is a note.
+func judge(text []string) verdict {
+	for i, line := range text {
+		message, ok := strings.CutPrefix(line, "% ")
+		if !ok && slices.ContainsFunc(unmarked, func(p string) bool { return strings.HasPrefix(line, p) }) {
+			message, ok = line, true
+		}
+		if !ok {
+			continue
+		}
+		v := verdict{refusal: message}
+		if strings.HasPrefix(message, "Configuration failed") {
+			// The reasons follow, each on a line of its own.
+			v.transaction = true
+			for _, more := range text[i+1:] {
+				if more = strings.TrimSpace(more); more != "" {
+					v.refusal += " " + more
+				}
+			}
+		}
+		for _, sign := range []string{"could not lock", "is not locked", "locked by", "already in progress"} {
+			v.locked = v.locked || strings.Contains(v.refusal, sign)
+		}
+		return v
+	}
+	return verdict{}
+}
+
+// gone reports whether FRR refused to take away what is not there.
+func (v verdict) gone() bool {
+	for _, sign := range []string{
+		"Can't find", "No such", "not found", "does not exist", "doesn't exist", "not configured", "Could not find",
+		"Specify remote-as", "Create the peer-group first", "Command incomplete", "no such", "unknown neighbor", "Unknown neighbor",
+	} {
+		if strings.Contains(v.refusal, sign) {
+			return true
+		}
+	}
+	return false
+}
+
+func containsWord(text, word string) bool { return slices.Contains(strings.Fields(text), word) }

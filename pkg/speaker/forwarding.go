@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package speaker
+
+import (
+	"context"
+	"net/http"
+	"sync/atomic"
+	"time"
+
+	"github.com/go-logr/logr"
+
+	"metallb.io/metallb-frr/pkg/intent"
+)
+
+// A node that joins or returns announces when traffic that arrives is passed on:
+// when its kube-proxy says so on its health port or, where nothing listens there
+// for a while, when the node is Ready; and at the latest after forwardingLimit,
+// so that an odd health check never keeps a node out. Once it forwards the
+// question is not asked again: a kube-proxy that restarts leaves its rules.
+const (
+	proxyHealth     = "http://127.0.0.1:10256/healthz"
+	proxyAsk        = 250 * time.Millisecond
+	proxySilence    = 3 * time.Second
+	forwardingLimit = 30 * time.Second
+)
+
+type forwarding struct {
+	log     logr.Logger
+	proxy   atomic.Bool // kube-proxy is ready, or the limit is over
+	silent  atomic.Bool // nothing listens: the node's condition counts
+	changed chan struct{}
+}
+
+func newForwarding(log logr.Logger) *forwarding {
+	return &forwarding{log: log, changed: make(chan struct{}, 1)}
+}
+
+// Changed receives a value when ready may say something else.
+func (f *forwarding) Changed() <-chan struct{} { return f.changed }
+
+// ready reports whether the node forwards.
+func (f *forwarding) ready(n *intent.Node) bool {
+	return f.proxy.Load() || f.silent.Load() && n != nil && n.Ready
+}
+
+// watch asks until kube-proxy is ready or the limit is over.
+func (f *forwarding) watch(ctx context.Context) {
+	began := time.Now()
+	tick := time.NewTicker(proxyAsk)
+	defer tick.Stop()
+	for {
+		ok, listens := askProxy(ctx)
+		waited := time.Since(began)
+		switch {
+		case ok:
+			f.log.Info("kube-proxy is ready", "took", waited.Round(time.Millisecond).String())
+			f.set(&f.proxy)
+			return
+		case waited > forwardingLimit:
+			f.log.Info("kube-proxy does not say that it is ready; announcing all the same", "took", waited.Round(time.Second).String())
+			f.set(&f.proxy)
+			return
+		case !listens && waited > proxySilence && !f.silent.Load():
+			f.log.Info("nothing listens on kube-proxy's health port; the node's condition Ready counts", "addr", proxyHealth)
+			f.set(&f.silent)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+func (f *forwarding) set(flag *atomic.Bool) {
+	flag.Store(true)
+	select {
+	case f.changed <- struct{}{}:
+	default:
+	}
+}
+
+// askProxy asks kube-proxy's health port once.
+func askProxy(ctx context.Context) (ok, listens bool) {
+	ctx, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, proxyHealth, nil)
+	if err != nil {
+		return false, false
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return false, false
+	}
+	resp.Body.Close()
+	return resp.StatusCode == http.StatusOK, true
+}

@@ -1,0 +1,194 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package speaker
+
+import (
+	"context"
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"github.com/go-logr/logr"
+
+	"metallb.io/metallb-frr/pkg/cluster"
+	"metallb.io/metallb-frr/pkg/frr"
+	"metallb.io/metallb-frr/pkg/frr/bmp"
+	"metallb.io/metallb-frr/pkg/frr/vtysh"
+	"metallb.io/metallb-frr/pkg/intent"
+	"metallb.io/metallb-frr/pkg/plan"
+	"metallb.io/metallb-frr/pkg/status"
+	"metallb.io/metallb-frr/pkg/telemetry"
+)
+
+// Options of a Speaker. All are required.
+type Options struct {
+	// Node is the name of the node in Kubernetes.
+	Node    string
+	Cluster *cluster.Cluster
+	FRR     *vtysh.Driver
+	BMP     *bmp.Listener
+	// Document says where bgpd reports to and how the templates look.
+	Document frr.Options
+	Log      logr.Logger
+	Metrics  *telemetry.Speaker
+	Passes   *telemetry.Client
+	// Owner is the speaker's own Pod, to own what it writes; may be zero.
+	Owner Owner
+}
+
+// Owner identifies the Pod that the speaker runs in.
+type Owner struct{ Name, UID string }
+
+// Speaker is one node's loop.
+type Speaker struct {
+	Options
+	intent    *intent.Intent
+	result    *plan.Result
+	document  *frr.Document
+	applied   frr.Applied
+	sessions  *sessions
+	forward   *forwarding
+	latest    atomic.Pointer[report] // to be written
+	unwritten chan struct{}
+	passed    bool // a pass has succeeded
+	lost      bool // bgpd has gone since its last report
+	gauges    gauges
+}
+
+// retryFirst and retryMost bound the pause after a pass that failed: FRR may be
+// starting, or gone.
+const (
+	retryFirst = 100 * time.Millisecond
+	retryMost  = 2 * time.Second
+)
+
+// New returns a Speaker that Start runs.
+func New(o Options) *Speaker {
+	return &Speaker{
+		Options:   o,
+		sessions:  newSessions(o.Log),
+		forward:   newForwarding(o.Log),
+		unwritten: make(chan struct{}, 1),
+		gauges:    gauges{metrics: o.Metrics, node: o.Node},
+	}
+}
+
+// NeedLeaderElection: every node's speaker works.
+func (s *Speaker) NeedLeaderElection() bool { return false }
+
+// Start runs until ctx ends. FRR goes on as it is when the speaker stops: what
+// withdraws a node's routes is the end of the frr container.
+func (s *Speaker) Start(ctx context.Context) error {
+	if err := s.Cluster.WaitSynced(ctx); err != nil {
+		return fmt.Errorf("starting the speaker of node %s: %w", s.Node, err)
+	}
+	go s.forward.watch(ctx)
+	published := make(chan struct{})
+	go func() { defer close(published); s.publish(ctx) }()
+	s.loop(ctx)
+	<-published
+	return nil
+}
+
+func (s *Speaker) loop(ctx context.Context) {
+	repeat := time.NewTicker(repeatEstablished)
+	defer repeat.Stop()
+	pause := retryFirst
+	retry := time.NewTimer(0) // the first pass
+	defer retry.Stop()
+	for {
+		work := true
+		select {
+		case <-ctx.Done():
+			return
+		case <-s.Cluster.Changed():
+		case <-s.forward.Changed():
+		case <-retry.C:
+		case e := <-s.BMP.Events():
+			work = s.heard(e)
+		case <-repeat.C:
+			s.sessions.repeat()
+			work = false
+		}
+		if !work {
+			continue
+		}
+		if err := s.pass(ctx); err != nil {
+			if ctx.Err() != nil {
+				return
+			}
+			s.Passes.UpdateErrors.Inc()
+			s.Log.Error(err, "pass failed", "node", s.Node, "retryIn", pause.String())
+			retry.Reset(pause)
+			pause = min(2*pause, retryMost)
+			continue
+		}
+		pause = retryFirst
+	}
+}
+
+// heard takes in what bgpd reported and says whether a pass is due: bgpd that
+// went away may come back with another configuration, or with none.
+func (s *Speaker) heard(e bmp.Event) bool {
+	switch e.Kind {
+	case bmp.Disconnected:
+		s.Log.Info("bgpd is gone", "node", s.Node)
+		s.lost = true
+		s.FRR.Forget()
+		s.sessions.lostAll("bgpd ended")
+		s.report()
+		return true
+	case bmp.Connected:
+		s.Log.V(1).Info("bgpd reports its sessions", "node", s.Node)
+		if s.lost {
+			s.lost = false
+			s.FRR.Forget()
+			return true
+		}
+		return false
+	}
+	s.sessions.heard(e)
+	s.report()
+	return false
+}
+
+// pass brings FRR to what the cluster says now.
+func (s *Speaker) pass(ctx context.Context) error {
+	began := time.Now()
+	s.intent = intent.Resolve(s.intent, s.Cluster.Read())
+	facts := plan.NodeFacts{Name: s.Node, Forwarding: s.forward.ready(s.intent.Node(s.Node))}
+	s.result = plan.ForNode(s.result, s.intent, facts)
+	document, err := frr.Build(s.document, s.result.Plan, s.Document)
+	if err != nil {
+		return err
+	}
+	s.document = document
+	s.sessions.plan(s.result.Plan)
+	applied, err := s.FRR.Apply(ctx, document)
+	if err != nil {
+		return fmt.Errorf("applying the FRR configuration: %w", err)
+	}
+	s.logApplied(applied, time.Since(began))
+	s.applied = applied
+	s.passed = true
+	s.Passes.Updates.Inc()
+	s.gauges.set(s.result)
+	s.Passes.ConfigLoaded.Set(1)
+	s.report()
+	return nil
+}
+
+func (s *Speaker) logApplied(applied frr.Applied, took time.Duration) {
+	if applied.Commands > 0 {
+		s.Log.V(1).Info("configuration applied", "node", s.Node, "commands", applied.Commands, "took", took.String())
+	}
+	known := map[string]bool{}
+	for _, r := range s.applied.Refused {
+		known[r.Line.Text+r.Message] = true
+	}
+	for _, r := range applied.Refused {
+		if !known[r.Line.Text+r.Message] {
+			s.Log.Info("FRR refuses a line", "node", s.Node, "line", status.Masked(r.Line.Text), "reason", r.Message, "objects", fmt.Sprint(r.Origins))
+		}
+	}
+}
