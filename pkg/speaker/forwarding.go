@@ -44,8 +44,20 @@ func (f *forwarding) ready(n *intent.Node) bool {
 	return f.proxy.Load() || f.silent.Load() && n != nil && n.Ready
 }
 
+// first settles the question before the first pass where it can be settled at
+// once: kube-proxy is ready, or FRR announces already, because it is the speaker
+// that has restarted and not the node. Such a speaker must not withdraw anything.
+func (f *forwarding) first(ctx context.Context, announces func(context.Context) bool) {
+	if ok, _ := askProxy(ctx); ok || announces(ctx) {
+		f.proxy.Store(true)
+	}
+}
+
 // watch asks until kube-proxy is ready or the limit is over.
 func (f *forwarding) watch(ctx context.Context) {
+	if f.proxy.Load() {
+		return
+	}
 	began := time.Now()
 	tick := time.NewTicker(proxyAsk)
 	defer tick.Stop()

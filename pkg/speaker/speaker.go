@@ -50,8 +50,9 @@ type Speaker struct {
 	forward   *forwarding
 	latest    atomic.Pointer[report] // to be written
 	unwritten chan struct{}
-	passed    bool // a pass has succeeded
-	lost      bool // bgpd has gone since its last report
+	failure   string // of the last pass; empty: none
+	passed    bool   // a pass has succeeded
+	lost      bool   // bgpd has gone since its last report
 	gauges    gauges
 }
 
@@ -82,12 +83,24 @@ func (s *Speaker) Start(ctx context.Context) error {
 	if err := s.Cluster.WaitSynced(ctx); err != nil {
 		return fmt.Errorf("starting the speaker of node %s: %w", s.Node, err)
 	}
+	s.forward.first(ctx, s.announces)
 	go s.forward.watch(ctx)
 	published := make(chan struct{})
 	go func() { defer close(published); s.publish(ctx) }()
 	s.loop(ctx)
 	<-published
 	return nil
+}
+
+// announces reports whether FRR has routes to announce now. An FRR that does not
+// answer has none that we know of.
+func (s *Speaker) announces(ctx context.Context) bool {
+	var text string
+	if err := s.FRR.Show(ctx, "show running-config", &text); err != nil {
+		s.Log.V(1).Info("FRR does not answer yet", "node", s.Node, "reason", err.Error())
+		return false
+	}
+	return len(frr.ParseRunning(text).Networks) > 0
 }
 
 func (s *Speaker) loop(ctx context.Context) {
@@ -117,13 +130,22 @@ func (s *Speaker) loop(ctx context.Context) {
 			if ctx.Err() != nil {
 				return
 			}
-			s.Passes.UpdateErrors.Inc()
-			s.Log.Error(err, "pass failed", "node", s.Node, "retryIn", pause.String())
+			s.failed(err)
 			retry.Reset(pause)
 			pause = min(2*pause, retryMost)
 			continue
 		}
-		pause = retryFirst
+		pause, s.failure = retryFirst, ""
+	}
+}
+
+// failed counts a pass that failed, and logs it unless it fails as the one before:
+// an FRR that restarts takes some tries.
+func (s *Speaker) failed(err error) {
+	s.Passes.UpdateErrors.Inc()
+	if text := err.Error(); text != s.failure {
+		s.failure = text
+		s.Log.Error(err, "pass failed, trying again", "node", s.Node)
 	}
 }
 
