@@ -8,45 +8,8 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/api/meta"
-	"k8s.io/apimachinery/pkg/runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-
-	"metallb.io/metallb-frr/pkg/api/v1beta1"
-	"metallb.io/metallb-frr/pkg/api/v1beta2"
 )
-
-// watchedLists are the kinds that the controller writes.
-func watchedLists() map[string]client.ObjectList {
-	return map[string]client.ObjectList{
-		"Service":            &corev1.ServiceList{},
-		"IPAddressPool":      &v1beta1.IPAddressPoolList{},
-		"BGPPeer":            &v1beta2.BGPPeerList{},
-		"ConfigurationState": &v1beta1.ConfigurationStateList{},
-	}
-}
-
-// versions returns the resourceVersion of everything that the controller writes.
-func (f *fixture) versions() map[string]string {
-	f.t.Helper()
-	all := map[string]string{}
-	for kind, list := range watchedLists() {
-		if err := f.List(f.t.Context(), list); err != nil {
-			f.t.Fatalf("listing %s: %v", kind, err)
-		}
-		err := meta.EachListItem(list, func(o runtime.Object) error {
-			m, err := meta.Accessor(o)
-			if err == nil {
-				all[kind+"/"+m.GetName()] = m.GetResourceVersion()
-			}
-			return err
-		})
-		if err != nil {
-			f.t.Fatal(err)
-		}
-	}
-	return all
-}
 
 // quiet is how long nothing may be sent for the controller to count as settled:
 // longer than it folds writes (1 s).

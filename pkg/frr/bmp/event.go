@@ -5,6 +5,7 @@ package bmp
 import (
 	"encoding/binary"
 	"fmt"
+	"net"
 	"net/netip"
 	"time"
 
@@ -57,7 +58,7 @@ type Event struct {
 	// Local is our address of the session; only in Up.
 	Local netip.Addr
 	// Reason says in words why the session is down, in Down, or why the
-	// connection ended, in Disconnected ("EOF" when bgpd did).
+	// connection ended, in Disconnected.
 	Reason string
 	// At is when the report arrived: bgpd's own time stamps may be minutes off.
 	At time.Time
@@ -69,34 +70,56 @@ type session struct {
 	instance uint64
 }
 
-// decode reads one message. ok is false for one that reports no session.
-func decode(data []byte, at time.Time) (e Event, ok bool, err error) {
-	if kind := data[5]; kind != packet.BMP_MSG_PEER_UP_NOTIFICATION && kind != packet.BMP_MSG_PEER_DOWN_NOTIFICATION {
-		return Event{}, false, nil
+func (e Event) session() session { return session{e.Peer, e.Instance} }
+
+// decode reads one message, which has a whole common header. ok is false for one
+// that reports no session. A report whose body cannot be read is a report all
+// the same.
+func decode(data []byte, at time.Time) (e Event, ok bool) {
+	kind := data[5]
+	if kind != packet.BMP_MSG_PEER_UP_NOTIFICATION && kind != packet.BMP_MSG_PEER_DOWN_NOTIFICATION {
+		return Event{}, false
 	}
-	msg, err := packet.ParseBMPMessage(data)
-	if err != nil {
-		return Event{}, false, fmt.Errorf("decoding BMP message of type %d: %w", data[5], err)
+	var h packet.BMPPeerHeader
+	if len(data) < packet.BMP_HEADER_SIZE+packet.BMP_PEER_HEADER_SIZE || h.DecodeFromBytes(data[packet.BMP_HEADER_SIZE:]) != nil {
+		return Event{}, false
 	}
-	h := msg.PeerHeader
 	if h.PeerType == packet.BMP_PEER_TYPE_LOCAL_RIB {
-		return Event{}, false, nil // bgpd's own table, not a neighbour
+		return Event{}, false // bgpd's own table, not a neighbour
 	}
-	e = Event{Instance: h.PeerDistinguisher, ASN: h.PeerAS, At: at}
-	e.Peer, _ = netip.AddrFromSlice(h.PeerAddress)
-	e.RouterID, _ = netip.AddrFromSlice(h.PeerBGPID.To4())
-	e.Peer = e.Peer.Unmap()
-	switch body := msg.Body.(type) {
-	case *packet.BMPPeerUpNotification:
-		e.Kind = Up
-		e.Local, _ = netip.AddrFromSlice(body.LocalAddress)
-		e.Local = e.Local.Unmap()
-	case *packet.BMPPeerDownNotification:
-		e.Kind, e.Reason = Down, downReason(body)
-	default:
-		return Event{}, false, nil
+	e = Event{Kind: Up, Instance: h.PeerDistinguisher, ASN: h.PeerAS, At: at}
+	if kind == packet.BMP_MSG_PEER_DOWN_NOTIFICATION {
+		e.Kind = Down
 	}
-	return e, true, nil
+	e.Peer = address(h.PeerAddress)
+	if e.RouterID = address(h.PeerBGPID); e.RouterID.IsValid() && e.RouterID.IsUnspecified() {
+		e.RouterID = netip.Addr{}
+	}
+	e.fill(data)
+	return e, true
+}
+
+// fill adds what the message's body says.
+func (e *Event) fill(data []byte) {
+	defer func() {
+		if p := recover(); p != nil && e.Kind == Down {
+			e.Reason = "no reason that can be read" // the decoder trusts lengths
+		}
+	}()
+	msg, err := packet.ParseBMPMessage(data)
+	switch {
+	case err == nil && e.Kind == Up:
+		e.Local = address(msg.Body.(*packet.BMPPeerUpNotification).LocalAddress)
+	case err == nil:
+		e.Reason = downReason(msg.Body.(*packet.BMPPeerDownNotification))
+	case e.Kind == Down:
+		e.Reason = "no reason that can be read: " + err.Error()
+	}
+}
+
+func address(ip net.IP) netip.Addr {
+	a, _ := netip.AddrFromSlice(ip)
+	return a.Unmap()
 }
 
 // downReason puts the reason codes of RFC 7854 section 4.9 into words.
@@ -151,12 +174,25 @@ func notification(m *bgp.BGPMessage) string {
 		return fmt.Sprintf("%d/%d", n.ErrorCode, n.ErrorSubcode)
 	}
 	if sub, known := subcodes[[2]uint8{n.ErrorCode, n.ErrorSubcode}]; known {
-		return name + "/" + sub
+		return name + "/" + sub + communication(n)
 	}
 	if n.ErrorSubcode != 0 {
 		return fmt.Sprintf("%s/%d", name, n.ErrorSubcode)
 	}
 	return name
+}
+
+// communication is the text that an operator gave to a shutdown or reset
+// (RFC 9003), quoted.
+func communication(n *bgp.BGPNotification) string {
+	if n.ErrorCode != 6 || n.ErrorSubcode != 2 && n.ErrorSubcode != 4 || len(n.Data) < 2 {
+		return ""
+	}
+	length := int(n.Data[0])
+	if length == 0 || length > len(n.Data)-1 {
+		return ""
+	}
+	return fmt.Sprintf(" (%q)", n.Data[1:1+length])
 }
 
 var codes = map[uint8]string{

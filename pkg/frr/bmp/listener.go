@@ -22,6 +22,14 @@ import (
 // messages of at most 4 KiB.
 const maxMessage = 64 << 10
 
+// maxConnections bounds how many connections are served; bgpd makes one per BGP
+// instance. What is above it is closed at once.
+const maxConnections = 64
+
+// maxPending bounds the events that wait for the consumer. What bgpd reports
+// beyond costs it the connection; it comes back and reports all again.
+const maxPending = 16 << 10
+
 // Listener is where bgpd connects to. Close ends it.
 type Listener struct {
 	socket net.Listener
@@ -30,8 +38,8 @@ type Listener struct {
 	work   sync.WaitGroup
 
 	mu      sync.Mutex
-	conn    net.Conn // the newest
-	pending []Event  // not yet taken by the consumer: at most one per session
+	conns   map[net.Conn]bool
+	pending []Event // not yet taken by the consumer: at most one per session
 	more    chan struct{}
 }
 
@@ -43,10 +51,10 @@ func Listen(ctx context.Context, addr string) (*Listener, error) {
 	if err != nil {
 		return nil, fmt.Errorf("listening for bgpd's reports (BMP): %w", err)
 	}
-	l := &Listener{socket: socket, out: make(chan Event), done: make(chan struct{}), more: make(chan struct{}, 1)}
+	l := &Listener{socket: socket, out: make(chan Event), done: make(chan struct{}), more: make(chan struct{}, 1), conns: map[net.Conn]bool{}}
 	l.work.Go(l.accept)
 	l.work.Go(l.deliver)
-	context.AfterFunc(ctx, func() { l.stop() })
+	context.AfterFunc(ctx, func() { _ = l.stop() })
 	return l, nil
 }
 
@@ -75,14 +83,14 @@ func (l *Listener) stop() error {
 	default:
 		close(l.done)
 	}
-	if l.conn != nil {
-		l.conn.Close()
+	for conn := range l.conns {
+		conn.Close()
 	}
 	return l.socket.Close()
 }
 
-// accept serves one connection at a time: a new one replaces the old, which is
-// that of a bgpd that died and whose end has not reached us.
+// accept serves connections, each on its own: bgpd makes one for each BGP
+// instance, and all end with it.
 func (l *Listener) accept() {
 	for {
 		conn, err := l.socket.Accept()
@@ -92,50 +100,80 @@ func (l *Listener) accept() {
 			}
 			continue // the connection failed, not the socket
 		}
-		l.mu.Lock()
-		if l.conn != nil {
-			l.conn.Close()
-		}
-		l.conn = conn
-		l.mu.Unlock()
-		select {
-		case <-l.done:
+		if !l.add(conn) {
 			conn.Close()
-			return
-		default:
-			l.push(Event{Kind: Connected, At: time.Now()})
-			l.work.Go(func() { l.serve(conn) })
+			continue
 		}
+		l.work.Go(func() { l.serve(conn) })
 	}
 }
 
-// serve reads one connection to its end. Only the end of the newest counts.
-func (l *Listener) serve(conn net.Conn) {
-	defer conn.Close()
-	err := read(conn, func(e Event) {
-		if l.newest(conn) {
-			l.push(e)
-		}
-	})
-	if l.newest(conn) {
-		l.push(Event{Kind: Disconnected, Reason: err.Error(), At: time.Now()})
-	}
-}
-
-func (l *Listener) newest(conn net.Conn) bool {
+// add takes a connection in; the first one is bgpd's coming.
+func (l *Listener) add(conn net.Conn) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.conn == conn
+	select {
+	case <-l.done:
+		return false
+	default:
+	}
+	if len(l.conns) >= maxConnections {
+		return false
+	}
+	l.conns[conn] = true
+	if len(l.conns) == 1 {
+		l.push(Event{Kind: Connected, At: time.Now()})
+	}
+	return true
 }
 
-// read hands over the events in a stream of BMP messages, until it ends or is
-// not BMP; the error, which is never nil, says why.
-func read(r io.Reader, event func(Event)) error {
+// serve reads one connection to its end.
+func (l *Listener) serve(conn net.Conn) {
+	up := map[session]Event{}
+	err := read(conn, func(e Event) error {
+		switch e.Kind {
+		case Up:
+			up[e.session()] = e
+		case Down:
+			delete(up, e.session())
+		}
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		if len(l.pending) >= maxPending || len(up) >= maxPending {
+			return errors.New("too many sessions")
+		}
+		l.push(e)
+		return nil
+	})
+	conn.Close()
+	l.remove(conn, up, err)
+}
+
+// remove takes a connection out. The last one's end is bgpd's; with others left
+// it was one BGP instance that ended, and its sessions with it.
+func (l *Listener) remove(conn net.Conn, up map[session]Event, err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	delete(l.conns, conn)
+	if len(l.conns) == 0 {
+		l.push(Event{Kind: Disconnected, Reason: err.Error(), At: time.Now()})
+		return
+	}
+	for _, e := range up {
+		e.Kind, e.Local, e.At = Down, netip.Addr{}, time.Now()
+		e.Reason = "its BGP instance ended"
+		l.push(e)
+	}
+}
+
+// read hands over the events in a stream of BMP messages, until it ends, is not
+// BMP, or event returns an error; the error, which is never nil, says why.
+func read(r io.Reader, event func(Event) error) error {
 	in := bufio.NewReaderSize(r, maxMessage)
 	for {
 		header, err := in.Peek(packet.BMP_HEADER_SIZE)
 		if err != nil {
-			return err
+			return fmt.Errorf("reading BMP: %w", err)
 		}
 		length := binary.BigEndian.Uint32(header[1:5])
 		if header[0] != packet.BMP_VERSION || length < packet.BMP_HEADER_SIZE {
@@ -146,28 +184,25 @@ func read(r io.Reader, event func(Event)) error {
 		}
 		data := make([]byte, length)
 		if _, err := io.ReadFull(in, data); err != nil {
-			return err
+			return fmt.Errorf("reading BMP: %w", err)
 		}
-		e, ok, err := decode(data, time.Now())
-		if err != nil {
-			return err
-		}
-		if ok {
-			event(e)
+		if e, ok := decode(data, time.Now()); ok {
+			if err := event(e); err != nil {
+				return err
+			}
 		}
 	}
 }
 
 // push adds an event for the consumer and never waits. What it makes stale goes:
-// an earlier state of the same session, and every state before a disconnection.
+// an earlier state of the same session, and everything before a disconnection.
+// l.mu is held.
 func (l *Listener) push(e Event) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
 	l.pending = slices.DeleteFunc(l.pending, func(p Event) bool {
 		if e.Kind == Disconnected {
 			return true
 		}
-		return p.Kind >= Up && e.Kind >= Up && session{p.Peer, p.Instance} == session{e.Peer, e.Instance}
+		return p.Kind >= Up && e.Kind >= Up && p.session() == e.session()
 	})
 	l.pending = append(l.pending, e)
 	select {
