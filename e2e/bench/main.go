@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Command bench measures the product on a lab cluster. Without an argument it runs
+// every bench, else the one named. Each prints a table and writes its rows to
+// out/bench/<name>.json.
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/signal"
+	"slices"
+	"strings"
+	"syscall"
+
+	"metallb.io/metallb-frr/e2e/lab"
+)
+
+// bench is one measurement. Its lab is made for it alone.
+type bench struct {
+	name string
+	what string
+	run  func(context.Context) ([]Row, error)
+}
+
+var benches = []bench{
+	{"announce", "from the creation of a Service to its address, its routes, its first answer, and back", announce},
+}
+
+func main() { lab.Main(run) }
+
+func run() int {
+	if !lab.Inside() {
+		fmt.Fprintln(os.Stderr, "bench: needs root, for network namespaces")
+		return 1
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	chosen := benches
+	if len(os.Args) > 1 {
+		chosen = slices.DeleteFunc(slices.Clone(benches), func(b bench) bool { return b.name != os.Args[1] })
+	}
+	if len(chosen) == 0 {
+		var names []string
+		for _, b := range benches {
+			names = append(names, b.name)
+		}
+		fmt.Fprintf(os.Stderr, "bench: there is no bench %q; there is %s\n", os.Args[1], strings.Join(names, ", "))
+		return 2
+	}
+	for _, b := range chosen {
+		fmt.Printf("%s: %s\n", b.name, b.what)
+		rows, err := b.run(ctx)
+		if len(rows) > 0 {
+			fmt.Print(table(rows))
+			if werr := save(b.name, rows); err == nil {
+				err = werr
+			}
+		}
+		if err != nil {
+			fmt.Fprintf(os.Stderr, "bench %s: %v\n", b.name, err)
+			return 1
+		}
+	}
+	return 0
+}
