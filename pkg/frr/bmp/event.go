@@ -92,6 +92,9 @@ func decode(data []byte, at time.Time) (e Event, ok bool) {
 		e.Kind = Down
 	}
 	e.Peer = address(h.PeerAddress)
+	if e.Peer.IsUnspecified() {
+		return Event{}, false // a neighbour on an interface that has not shown itself yet
+	}
 	if e.RouterID = address(h.PeerBGPID); e.RouterID.IsValid() && e.RouterID.IsUnspecified() {
 		e.RouterID = netip.Addr{}
 	}
@@ -128,10 +131,11 @@ func downReason(d *packet.BMPPeerDownNotification) string {
 	case packet.BMP_PEER_DOWN_REASON_LOCAL_BGP_NOTIFICATION:
 		return "we sent NOTIFICATION " + notification(d.BGPNotification)
 	case packet.BMP_PEER_DOWN_REASON_LOCAL_NO_NOTIFICATION:
-		if len(d.Data) >= 2 {
+		if len(d.Data) >= 2 && (d.Data[0] != 0 || d.Data[1] != 0) {
 			return "closed by us: " + fsmEvent(binary.BigEndian.Uint16(d.Data))
 		}
-		return "closed by us"
+		// FRR's bgpd says no more of an interface that went down.
+		return "closed by us; bgpd gives no cause"
 	case packet.BMP_PEER_DOWN_REASON_REMOTE_BGP_NOTIFICATION:
 		return "peer sent NOTIFICATION " + notification(d.BGPNotification)
 	case packet.BMP_PEER_DOWN_REASON_REMOTE_NO_NOTIFICATION:
@@ -145,8 +149,6 @@ func downReason(d *packet.BMPPeerDownNotification) string {
 // fsmEvent names the events of RFC 4271 section 8.1 that end a session.
 func fsmEvent(code uint16) string {
 	switch code {
-	case 0:
-		return "no event given"
 	case 2:
 		return "manual stop"
 	case 8:

@@ -28,7 +28,7 @@ const maxConnections = 64
 
 // maxPending bounds the events that wait for the consumer. What bgpd reports
 // beyond costs it the connection; it comes back and reports all again.
-const maxPending = 16 << 10
+const maxPending = 4 << 10
 
 // Listener is where bgpd connects to. Close ends it.
 type Listener struct {

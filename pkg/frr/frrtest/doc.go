@@ -9,6 +9,6 @@
 // process ends with its input, and everything in them with it.
 //
 // Without root or without the root file system a test is skipped; with
-// METALLB_REQUIRE_REAL=1 in the environment it fails instead. METALLB_FRR_ROOTFS
+// METALLB_NO_SKIP=1 in the environment it fails instead. METALLB_FRR_ROOTFS
 // names another root file system.
 package frrtest

@@ -167,6 +167,9 @@ func (d *Driver) load(ctx context.Context, doc *frr.Document) (frr.Applied, erro
 	if err := l.load(ctx); err != nil {
 		return frr.Applied{}, err
 	}
+	if err := l.retry(ctx); err != nil {
+		return frr.Applied{}, err
+	}
 	if err := d.clear(ctx, delta.SoftOut); err != nil {
 		return frr.Applied{}, err
 	}

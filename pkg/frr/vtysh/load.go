@@ -63,6 +63,31 @@ func (l *loader) load(ctx context.Context) error {
 	return l.run(ctx)
 }
 
+// retry types once more what was refused just now, where something was taken away
+// after it: a delta sets before it undoes, and some settings exclude each other.
+func (l *loader) retry(ctx context.Context) error {
+	again := func(r refused) bool { return !r.Undo && l.known.why(r.Command) == "" }
+	undid := slices.ContainsFunc(l.all, func(c frr.Command) bool { return c.Undo })
+	if !undid || !slices.ContainsFunc(l.refused, again) {
+		return nil
+	}
+	second := &loader{driver: l.driver, known: l.known}
+	var rest []refused
+	for _, r := range l.refused {
+		if again(r) {
+			second.all = append(second.all, r.Command)
+		} else {
+			rest = append(rest, r)
+		}
+	}
+	if err := second.load(ctx); err != nil {
+		return err
+	}
+	l.sent += second.sent
+	l.refused = append(rest, second.refused...)
+	return nil
+}
+
 // again starts a new vtysh in place of a spoilt one.
 func (l *loader) again(ctx context.Context) error {
 	d := l.driver
@@ -238,22 +263,37 @@ func (l *loader) judge(ctx context.Context, c frr.Command, r reply) (left bool, 
 		return true, l.again(ctx)
 	}
 	if moved {
-		return true, l.leave(ctx)
+		return true, l.moved(ctx, r.prompt)
 	}
 	return false, nil
+}
+
+// moved finds out where vtysh is after a line that left its node.
+func (l *loader) moved(ctx context.Context, prompt string) error {
+	if depth := slices.Index(l.names, prompt); depth >= 0 {
+		l.node, l.names = l.node[:depth], l.names[:depth+1]
+		return nil
+	}
+	if l.batch {
+		return errSpoilt // a batch ends from a known node only
+	}
+	return l.leave(ctx)
 }
 
 // refuse notes a refusal. FRR repeats the line in some messages; it is left out,
 // since it may hold a password.
 func (l *loader) refuse(c frr.Command, message string, text []string, otherwise string) {
-	if more := strings.Join(text, "; "); message == "" || strings.Contains(more, message+";") && !strings.HasPrefix(more, "% ") {
-		message = more
+	if c.Opens && len(text) > 1 && !strings.HasPrefix(text[0], "% ") {
+		message = strings.Join(text, "; ") // two lines of a wrong AS number
+	}
+	if message == "" {
+		message = strings.Join(text, "; ")
 	}
 	if message == "" {
 		message = otherwise
 	}
-	message = strings.TrimSpace(strings.ReplaceAll(message, c.Text, ""))
-	l.refused = append(l.refused, refused{Command: c, message: strings.TrimRight(message, ": ")})
+	message = strings.TrimRight(strings.ReplaceAll(message, c.Text, ""), ":. ")
+	l.refused = append(l.refused, refused{Command: c, message: message})
 }
 
 // leave ends the configuration mode from wherever vtysh is.
@@ -263,7 +303,9 @@ func (l *loader) leave(ctx context.Context) error {
 	}
 	lines := []string{"end"}
 	if l.batch {
-		lines = []string{"XFRR_end_configuration", "end"}
+		// Typed in a deeper node it breaks the connection to bgpd.
+		lines, _, _ = l.way(nil)
+		lines = append(lines, "XFRR_end_configuration", "end")
 	}
 	replies, err := l.driver.shell.exchange(ctx, lines)
 	if err != nil {

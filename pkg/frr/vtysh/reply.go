@@ -9,6 +9,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 )
 
 // parser finds the answers to lines in what vtysh prints.
@@ -47,10 +49,13 @@ func (p *parser) feed(data []byte, err error) ([]byte, error) {
 }
 
 func (p *parser) line(line string) {
-	node, ok := echo(line, p.lines[p.seen])
+	node, before, ok := echo(line, p.lines[p.seen])
 	if !ok {
 		p.text = append(p.text, line)
 		return
+	}
+	if before != "" {
+		p.text = append(p.text, before)
 	}
 	if p.seen > 0 {
 		p.replies = append(p.replies, reply{text: p.text, prompt: node})
@@ -59,23 +64,22 @@ func (p *parser) line(line string) {
 	p.text = nil
 }
 
-// echo reports whether line is a prompt followed by typed, and the
-// configuration node that the prompt names.
-func echo(line, typed string) (node string, ok bool) {
-	prompt, ok := strings.CutSuffix(line, typed)
+// echo reports whether line ends with a prompt followed by typed, and the
+// configuration node that the prompt names. Some answers of FRR's end without a
+// newline: before is such an answer, with the host name at its end.
+func echo(line, typed string) (node, before string, ok bool) {
+	prompt, ok := strings.CutSuffix(line, "# "+typed)
 	if !ok {
-		return "", false
+		return "", "", false
 	}
-	host, ok := strings.CutSuffix(prompt, "# ")
-	if !ok || strings.ContainsAny(host, " \t") {
-		return "", false
+	host, inNode := strings.CutSuffix(prompt, ")")
+	if i := strings.LastIndexByte(host, '('); inNode && i >= 0 {
+		host, node = host[:i], host[i+1:]
 	}
-	host, ok = strings.CutSuffix(host, ")")
-	if !ok {
-		return "", true
+	if strings.ContainsAny(host, " \t") {
+		before = host
 	}
-	_, node, ok = strings.Cut(host, "(")
-	return node, ok
+	return node, before, true
 }
 
 // lostError says that the connection to a daemon broke since the last exchange,
@@ -127,11 +131,13 @@ func judge(text []string) verdict {
 		}
 		v := verdict{refusal: message}
 		if strings.HasPrefix(message, "Configuration failed") {
-			// The reasons follow, each on a line of its own.
+			// The reasons follow, each on a line of its own; some are
+			// uninitialised memory.
 			v.transaction = true
+			v.refusal = "Configuration failed"
 			for _, more := range text[i+1:] {
-				if more = strings.TrimSpace(more); more != "" {
-					v.refusal += " " + more
+				if more = strings.TrimSpace(more); len(more) > 3 && printable(more) {
+					v.refusal += "; " + more
 				}
 			}
 		}
@@ -141,6 +147,10 @@ func judge(text []string) verdict {
 		return v
 	}
 	return verdict{}
+}
+
+func printable(s string) bool {
+	return utf8.ValidString(s) && !strings.ContainsFunc(s, func(r rune) bool { return !unicode.IsPrint(r) })
 }
 
 // gone reports whether FRR refused to take away what is not there.

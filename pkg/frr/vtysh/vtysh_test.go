@@ -208,97 +208,6 @@ func TestNewDriverOnConfiguredFRRTypesNothing(t *testing.T) {
 	}
 }
 
-func TestRefusedLineCostsItselfAlone(t *testing.T) {
-	t.Parallel()
-	f := frrtest.Start(t, frrtest.Options{})
-	d := driver(t, f, Options{})
-	clean(t, apply(t, d, document(1)))
-
-	bad := document(2, edit(nil, "neighbor 192.0.2.2", "timers connect 1\n", "timers connect 99999\n neighbor 192.0.2.2 interface password sesame\n"))
-	for range 2 {
-		a := apply(t, d, bad)
-		if len(a.Refused) != 2 {
-			t.Fatalf("refused: %+v, want two lines", a.Refused)
-		}
-		for i, want := range []string{"neighbor 192.0.2.2 timers connect 99999", "neighbor 192.0.2.2 interface password sesame"} {
-			r := a.Refused[i]
-			if r.Line.Text != want || len(r.Origins) != 1 || r.Origins[0].Name != "neighbor 192.0.2.2" || r.Message == "" {
-				t.Errorf("refused %+v, want %q of fragment neighbor 192.0.2.2", r, want)
-			}
-			if strings.Contains(r.Message, "sesame") {
-				t.Errorf("message %q holds a password", r.Message)
-			}
-			t.Logf("FRR says %q", r.Message)
-		}
-	}
-	if a := apply(t, d, bad); a.Commands != 0 {
-		t.Errorf("typed %d commands again", a.Commands)
-	}
-	has(t, f, "  network 10.0.0.1/32 route-map web.v4", " neighbor 192.0.2.2 timers connect 1")
-	// The value that it would have replaced is still there, and is known to be.
-	if a := clean(t, apply(t, d, document(2, edit(nil, "neighbor 192.0.2.2", "timers connect 1\n", "timers connect 2\n")))); a.Commands != 1 {
-		t.Errorf("mending took %d commands, want 1", a.Commands)
-	}
-	has(t, f, " neighbor 192.0.2.2 timers connect 2")
-	if a := clean(t, apply(t, d, document(2))); a.Commands != 1 {
-		t.Errorf("going back took %d commands, want 1", a.Commands)
-	}
-}
-
-func TestRefusedLineIsTriedAgainWhenItsFragmentChanges(t *testing.T) {
-	t.Parallel()
-	f := frrtest.Start(t, frrtest.Options{})
-	d := driver(t, f, Options{})
-	both := edit(nil, "neighbor 192.0.2.2", "timers 3 9\n", "ebgp-multihop 3\n neighbor 192.0.2.2 ttl-security hops 2\n")
-	if a := apply(t, d, document(1, both)); len(a.Refused) != 1 {
-		t.Fatalf("refused: %+v, want ttl-security beside ebgp-multihop", a.Refused)
-	}
-	// Taking away comes after adding, so the first try is still too early.
-	only := edit(nil, "neighbor 192.0.2.2", "timers 3 9\n", "ttl-security hops 2\n")
-	apply(t, d, document(1, only))
-	d.Forget()
-	clean(t, apply(t, d, document(1, only)))
-	has(t, f, " neighbor 192.0.2.2 ttl-security hops 2", "- neighbor 192.0.2.2 ebgp-multihop 3")
-}
-
-func TestRefusedNodeTakesItsLinesAlong(t *testing.T) {
-	t.Parallel()
-	f := frrtest.Start(t, frrtest.Options{})
-	f.Load(t, "router bgp 65001 vrf red\n")
-	d := driver(t, f, Options{})
-	other := [2]string{"router red", "router bgp 0 vrf blue\n neighbor 192.0.2.9 remote-as 65000\n address-family ipv4 unicast\n  neighbor 192.0.2.9 activate\n"}
-	last := [2]string{"class z", "route-map z permit 1\n set tag 9\n"}
-	for i := range 2 {
-		a := apply(t, d, document(1, other, last))
-		if len(a.Refused) != 4 {
-			t.Fatalf("refused: %+v, want 4 lines", a.Refused)
-		}
-		for _, r := range a.Refused {
-			if r.Origins[0].Name != "router red" || r.Message == "" {
-				t.Errorf("refused %+v, want lines of router red", r)
-			}
-		}
-		if i == 1 && a.Commands != 0 {
-			t.Errorf("typed %d commands again", a.Commands)
-		}
-	}
-	has(t, f, "route-map z permit 1", " set tag 9", "  network 10.0.0.0/32 route-map web.v4")
-	clean(t, apply(t, d, document(1, last)))
-}
-
-func TestLineThatLeavesItsNodeIsRefused(t *testing.T) {
-	t.Parallel()
-	f := frrtest.Start(t, frrtest.Options{})
-	d := driver(t, f, Options{})
-	astray := edit(nil, "neighbor 192.0.2.2 ipv4", "activate\n", "activate\n  hostname astray\n")
-	a := apply(t, d, document(2, astray))
-	if len(a.Refused) != 1 || a.Refused[0].Line.Text != "hostname astray" {
-		t.Fatalf("refused: %+v, want the line that belongs elsewhere", a.Refused)
-	}
-	has(t, f, "  neighbor 192.0.2.2 route-map 192.0.2.2-out out", "  network 10.0.0.1/32 route-map web.v4")
-	clean(t, apply(t, d, document(2)))
-}
-
 func TestUnspeakableLine(t *testing.T) {
 	t.Parallel()
 	f := frrtest.Start(t, frrtest.Options{})
@@ -329,4 +238,20 @@ func TestContextEnds(t *testing.T) {
 	}
 	clean(t, apply(t, d, document(2)))
 	has(t, f, "  network 10.0.0.1/32 route-map web.v4")
+}
+
+func TestManyNetworks(t *testing.T) {
+	t.Parallel()
+	f := frrtest.Start(t, frrtest.Options{})
+	d := driver(t, f, Options{})
+	if a := clean(t, apply(t, d, document(5000))); a.Commands < 5000 {
+		t.Errorf("typed %d commands, want over 5000", a.Commands)
+	}
+	if a := clean(t, apply(t, d, document(5001))); a.Commands != 1 {
+		t.Errorf("one network more took %d commands, want 1", a.Commands)
+	}
+	d.Forget()
+	none(t, apply(t, d, document(5001)))
+	clean(t, apply(t, d, document(0)))
+	has(t, f, "-  network 10.0.0.0/32 route-map web.v4")
 }
