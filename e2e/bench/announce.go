@@ -36,7 +36,7 @@ type announcer struct {
 // announce measures how long a Service takes to get its address, to be in the
 // kernel of every router over all nodes, to answer, and to be gone again.
 func announce(ctx context.Context) ([]Row, error) {
-	l, err := lab.Up(ctx, lab.Spec{Name: "bench-announce", Nodes: 3, Routers: 2, Clients: 1}, os.Stdout)
+	l, err := lab.Up(ctx, lab.Spec{Name: "bench-announce", Nodes: 3, Routers: 2, Clients: 1, ProxyMode: []string{"nftables"}}, os.Stdout)
 	if err != nil {
 		return nil, err
 	}

@@ -179,7 +179,9 @@ func (s *Speaker) pass(ctx context.Context) error {
 	began := time.Now()
 	s.intent = intent.Resolve(s.intent, s.Cluster.Read())
 	facts := plan.NodeFacts{Name: s.Node, Forwarding: s.forward.ready(s.intent.Node(s.Node))}
-	s.result = plan.ForNode(s.result, s.intent, facts)
+	before := s.result
+	s.result = plan.ForNode(before, s.intent, facts)
+	logDecisions(s.Log, before, s.result)
 	document, err := frr.Build(s.document, s.result.Plan, s.Document)
 	if err != nil {
 		return err
