@@ -159,6 +159,28 @@ func TestOneBadObjectCostsItselfAlone(t *testing.T) {
 	})
 }
 
+// Peers contradict each other only where they meet: on a node that both select.
+func TestPeersThatContradictEachOther(t *testing.T) {
+	f := newFixture(t)
+	f.controller()
+	node := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "n1"}}
+	older, twin, other := peer("a-older", "198.51.100.1"), peer("b-twin", "198.51.100.1"), peer("c-other", "198.51.100.2")
+	other.Spec.MyASN = 64999
+	f.create(node, older, twin, other)
+	peers := &v1beta2.BGPPeerList{}
+	says := func(reason, text string) func(*v1beta2.BGPPeer) bool {
+		return func(p *v1beta2.BGPPeer) bool {
+			c := meta.FindStatusCondition(p.Status.Conditions, v1beta1.ConditionAccepted)
+			return c != nil && c.Status == metav1.ConditionFalse && c.Reason == reason && strings.Contains(c.Message, text) && strings.Contains(c.Message, "node n1")
+		}
+	}
+	await(f, peers, twin, "to have a neighbour of its own", says("DuplicateNeighbor", "doesn't support duplicate BGPPeers"))
+	await(f, peers, other, "to have the node's AS number", says("ASNConflict", "spec.myASN"))
+	await(f, peers, older, "to be in force", func(p *v1beta2.BGPPeer) bool {
+		return hasCondition(p.Status.Conditions, v1beta1.ConditionReady, metav1.ConditionTrue, "")
+	})
+}
+
 func TestBadEditKeepsTheAcceptedSpecInForce(t *testing.T) {
 	f := newFixture(t)
 	stop := f.controller()

@@ -16,6 +16,7 @@ import (
 	"metallb.io/metallb-frr/pkg/cluster"
 	"metallb.io/metallb-frr/pkg/intent"
 	"metallb.io/metallb-frr/pkg/ipam"
+	"metallb.io/metallb-frr/pkg/plan"
 	"metallb.io/metallb-frr/pkg/status"
 )
 
@@ -40,6 +41,10 @@ type statusWriter struct {
 	cluster *cluster.Cluster
 	options Options
 	views   chan view // capacity 1, holds the newest
+
+	// What is wrong between the peers that meet on a node, and of which Config.
+	config    *intent.Config
+	conflicts []intent.Finding
 
 	mu    sync.Mutex
 	paces map[intent.Ref]pace
@@ -163,7 +168,7 @@ func (s *statusWriter) prune(now time.Time) time.Time {
 func (s *statusWriter) objects(v view, now time.Time) []write {
 	r := round{
 		now:      now,
-		findings: status.ByObject(configFindings(v.intent)),
+		findings: status.ByObject(append(configFindings(v.intent), s.conflictsOf(v.intent.Config)...)),
 		reports:  status.NewReports(v.snapshot.States),
 		peers:    map[string]*intent.Peer{},
 		view:     v,
@@ -188,6 +193,14 @@ func (s *statusWriter) objects(v view, now time.Time) []write {
 		}
 	}
 	return all
+}
+
+// conflictsOf returns what is wrong between peers, which only shows node by node.
+func (s *statusWriter) conflictsOf(c *intent.Config) []intent.Finding {
+	if s.config != c {
+		s.config, s.conflicts = c, plan.Conflicts(c)
+	}
+	return s.conflicts
 }
 
 // state returns the write that the controller's ConfigurationState needs, if any.

@@ -22,6 +22,7 @@ type Result struct {
 	facts    NodeFacts
 	view     *view
 	verdicts []*verdict
+	routes   routes
 }
 
 // ForNode plans one node. prev, which may be nil, is the same node's Result
@@ -34,29 +35,43 @@ func ForNode(prev *Result, in *intent.Intent, facts NodeFacts) *Result {
 		r.view, prev = newView(in.Config, facts), nil
 	}
 	r.Findings = r.view.findings
-	r.judge(prev)
-	r.Plan = r.view.plan(r.verdicts)
+	gone, fresh := r.judge(prev)
+	if prev == nil {
+		prev = &Result{Plan: &NodePlan{}}
+	}
+	touched := r.routes.join(r.view, prev.routes, gone, fresh)
+	r.Plan = r.view.plan(prev, &r.routes, touched)
 	return r
 }
 
-// judge fills verdicts and Decisions, walking prev's in step.
-func (r *Result) judge(prev *Result) {
+// judge fills verdicts and Decisions, walking prev's in step. It returns those
+// of prev's verdicts that do not stand any more and those that are new.
+func (r *Result) judge(prev *Result) (gone, fresh []*verdict) {
 	r.verdicts = make([]*verdict, len(r.in.Services))
 	r.Decisions = make([]Decision, len(r.in.Services))
+	var before []*intent.Service
+	if prev != nil {
+		before = prev.in.Services
+	}
 	at := 0
 	for i, s := range r.in.Services {
-		if prev != nil {
-			for at < len(prev.in.Services) && prev.in.Services[at].Key.Compare(s.Key) < 0 {
-				at++
-			}
-			if at < len(prev.in.Services) && prev.in.Services[at] == s {
-				r.verdicts[i], r.Decisions[i] = prev.verdicts[at], prev.Decisions[at]
-				continue
-			}
+		for at < len(before) && before[at] != s && before[at].Key.Compare(s.Key) < 0 {
+			gone = append(gone, prev.verdicts[at])
+			at++
+		}
+		if at < len(before) && before[at] == s {
+			r.verdicts[i], r.Decisions[i] = prev.verdicts[at], prev.Decisions[at]
+			at++
+			continue
 		}
 		r.verdicts[i] = r.view.judge(s)
 		r.Decisions[i] = r.verdicts[i].decision
+		fresh = append(fresh, r.verdicts[i])
 	}
+	for ; at < len(before); at++ {
+		gone = append(gone, prev.verdicts[at])
+	}
+	return gone, fresh
 }
 
 // view is what a node sees of the Config: everything about announcing that does
@@ -97,43 +112,37 @@ func newView(c *intent.Config, facts NodeFacts) *view {
 	return v
 }
 
-// plan puts the Services' contributions together.
-func (v *view) plan(verdicts []*verdict) *NodePlan {
+// plan puts routes into the node's BGP instances. Only the prefixes in touched
+// differ from those of prev's.
+func (v *view) plan(prev *Result, routes *routes, touched []netip.Prefix) *NodePlan {
 	p := &NodePlan{Node: v.facts.Name, BFDProfiles: v.profiles}
-	routes := v.routes(verdicts)
-	used := map[string]*adSet{}
-	for _, c := range routes {
-		used[c.set.class.Name] = c.set
-	}
-	classes := make([]*Class, 0, len(used))
-	for _, name := range slices.Sorted(maps.Keys(used)) {
-		c := *used[name].class
-		classes = append(classes, &c)
-	}
-	number(classes)
+	sameClasses := routes.number(&prev.routes)
 	for i, base := range v.routers {
-		p.Routers = append(p.Routers, v.fill(i, base, classes, routes))
+		if sameClasses && i < len(prev.Plan.Routers) {
+			p.Routers = append(p.Routers, routes.patch(prev.Plan.Routers[i], i, touched))
+		} else {
+			p.Routers = append(p.Routers, v.fill(i, base, routes))
+		}
 	}
 	return p
 }
 
 // fill makes a router with classes, exports and routes out of the view's.
-func (v *view) fill(i int, base *Router, classes []*Class, routes map[netip.Prefix]contribution) *Router {
+func (v *view) fill(i int, base *Router, routes *routes) *Router {
 	r := *base
-	r.Routes = make(map[netip.Prefix]*Route, len(routes))
+	r.made = new(mark)
+	r.Routes = make(map[netip.Prefix]*Route, len(routes.by))
 	r.Sessions = make([]*Session, len(base.Sessions))
-	numbered := map[string]*Class{}
 	for j, s := range base.Sessions {
 		copied := *s
 		r.Sessions[j] = &copied
 	}
-	for _, c := range classes {
+	for _, c := range routes.classes {
 		set := v.sets[c.Name]
 		if !set.routers[i] {
 			continue
 		}
 		r.Classes = append(r.Classes, c)
-		numbered[c.Name] = c
 		for j, s := range base.Sessions {
 			if e, ok := set.exports[s]; ok {
 				e.Class = c
@@ -141,9 +150,28 @@ func (v *view) fill(i int, base *Router, classes []*Class, routes map[netip.Pref
 			}
 		}
 	}
-	for prefix, c := range routes {
-		if class := numbered[c.set.class.Name]; class != nil {
-			r.Routes[prefix] = &Route{Prefix: prefix, Class: class, Services: c.services}
+	for prefix, route := range routes.by {
+		if route.set.routers[i] {
+			r.Routes[prefix] = routes.route(route)
+		}
+	}
+	return &r
+}
+
+// patch returns prev, the router of index i before, with the touched routes as
+// they are now.
+func (rs *routes) patch(prev *Router, i int, touched []netip.Prefix) *Router {
+	if len(touched) == 0 {
+		return prev
+	}
+	r := *prev
+	r.made, r.from, r.touched = new(mark), prev.made, touched
+	r.Routes = maps.Clone(prev.Routes)
+	for _, prefix := range touched {
+		if route := rs.by[prefix]; route != nil && route.set.routers[i] {
+			r.Routes[prefix] = rs.route(route)
+		} else {
+			delete(r.Routes, prefix)
 		}
 	}
 	return &r

@@ -15,14 +15,14 @@ import (
 // verdict is what the node does for one Service.
 type verdict struct {
 	decision Decision
-	routes   []contribution
+	routes   []*contribution
 }
 
-// contribution is a prefix that Services announce as routes of one class.
+// contribution is a prefix that a Service announces as a route of one class.
 type contribution struct {
-	prefix   netip.Prefix
-	set      *adSet
-	services []intent.Key
+	prefix  netip.Prefix
+	set     *adSet
+	service intent.Key
 }
 
 // judge asks the questions that stand between a Service and its announcement, in
@@ -106,8 +106,8 @@ func (v *view) askNode(s *intent.Service, d *Decision) {
 // contributions are the Service's prefixes: each address masked to each
 // advertisement's aggregation length; those that several advertisements make
 // belong to the class of all of them.
-func (v *view) contributions(s *intent.Service, ads []*intent.BGPAdvertisement) []contribution {
-	var out []contribution
+func (v *view) contributions(s *intent.Service, ads []*intent.BGPAdvertisement) []*contribution {
+	var out []*contribution
 	for _, addr := range s.Addresses {
 		family := bgp.FamilyOf(addr)
 		byLength := map[int][]*intent.BGPAdvertisement{}
@@ -120,40 +120,11 @@ func (v *view) contributions(s *intent.Service, ads []*intent.BGPAdvertisement) 
 		}
 		for length, same := range byLength {
 			if set := v.set(same, family); len(set.peers) > 0 {
-				out = append(out, contribution{netip.PrefixFrom(addr, length).Masked(), set, []intent.Key{s.Key}})
+				out = append(out, &contribution{netip.PrefixFrom(addr, length).Masked(), set, s.Key})
 			}
 		}
 	}
 	return out
-}
-
-// routes merges the contributions of all Services: an aggregate that several
-// make belongs to the class of all the advertisements behind it.
-func (v *view) routes(verdicts []*verdict) map[netip.Prefix]contribution {
-	routes := make(map[netip.Prefix]contribution, len(verdicts))
-	for _, verdict := range verdicts {
-		for _, c := range verdict.routes {
-			have, ok := routes[c.prefix]
-			if !ok {
-				routes[c.prefix] = c
-				continue
-			}
-			if have.set != c.set {
-				have.set = v.set(union(have.set.class.Ads, c.set.class.Ads), have.set.class.Family)
-			}
-			if last := have.services[len(have.services)-1]; last != c.services[0] {
-				have.services = append(slices.Clip(have.services), c.services[0])
-			}
-			routes[c.prefix] = have
-		}
-	}
-	return routes
-}
-
-func union(a, b []*intent.BGPAdvertisement) []*intent.BGPAdvertisement {
-	all := slices.Concat(a, b)
-	slices.SortFunc(all, func(x, y *intent.BGPAdvertisement) int { return strings.Compare(x.Name, y.Name) })
-	return slices.Compact(all)
 }
 
 // set returns the class of a set of advertisements, sorted by name, on this node.

@@ -110,3 +110,24 @@ func finish(byVRF map[string]*Router, node *intent.Node) []*Router {
 	slices.SortFunc(routers, func(a, b *Router) int { return cmp.Compare(a.VRF, b.VRF) })
 	return routers
 }
+
+// Conflicts returns what is wrong between the peers that meet on some node: one
+// Finding for each peer and reason, which names the first such node.
+func Conflicts(c *intent.Config) []intent.Finding {
+	type about struct {
+		object intent.Ref
+		reason intent.Reason
+	}
+	var out []intent.Finding
+	seen := map[about]bool{}
+	for _, n := range c.Nodes {
+		_, findings := RoutersFor(c, n)
+		for _, f := range findings {
+			if id := (about{f.Object, f.Reason}); !seen[id] {
+				seen[id] = true
+				out = append(out, f)
+			}
+		}
+	}
+	return out
+}

@@ -40,6 +40,21 @@ type Router struct {
 	Routes   map[netip.Prefix]*Route
 	// Origins are the peers that ASN and RouterID come from.
 	Origins []intent.Ref
+
+	made, from *mark
+	touched    []netip.Prefix
+}
+
+// mark tells one Router from another without keeping it alive.
+type mark struct{ _ byte }
+
+// Touched returns the prefixes whose Routes may differ from those of prev, and
+// whether that is known: it is where r was made from prev.
+func (r *Router) Touched(prev *Router) (prefixes []netip.Prefix, known bool) {
+	if r == prev {
+		return nil, true
+	}
+	return r.touched, prev != nil && r.from != nil && r.from == prev.made
 }
 
 // Session is one BGP session of the node.
