@@ -1,12 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package product puts the load balancer on a lab cluster and looks at what it
-// does from where its users are: the Kubernetes API, the routers' kernels, and
-// clients behind the routers. The demo, the scenarios and the benches share it.
+// Package product installs the load balancer into a lab and asks it and the
+// network around it for what a user or an engineer would look at. The demo, the
+// scenarios and the benches share it.
 //
-// What may happen here: helm and kubectl against the lab's API server, reading
-// the routers' kernels, traffic from the lab's clients. What may not: importing
-// the product's own packages (what is seen from outside must not be explained by
-// the code under test), changing the lab's network or nodes, and polling where
-// there is an event to wait for.
+// It uses the product as users do, through helm and the API server, and looks
+// from the outside: at Services, at the kernels of routers, at answers to
+// requests. It does not reach into the controller or the speaker.
 package product

@@ -22,6 +22,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"syscall"
 	"time"
@@ -63,9 +64,18 @@ func run(ctx context.Context, args []string) error {
 // flags makes a flag set with -name; dir is the lab's directory once parsed.
 func flags(cmd string) (fs *flag.FlagSet, dir func() string) {
 	fs = flag.NewFlagSet("lab "+cmd, flag.ContinueOnError)
-	name := fs.String("name", "lab", "the lab's `name`")
-	return fs, func() string { return filepath.Join("out", "lab", *name) }
+	name := "lab"
+	fs.Func("name", "the lab's `name` (default \"lab\")", func(value string) error {
+		if !labName.MatchString(value) {
+			return errors.New("write small letters, digits and dashes: its directory is named after it")
+		}
+		name = value
+		return nil
+	})
+	return fs, func() string { return filepath.Join("out", "lab", name) }
 }
+
+var labName = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,40}$`)
 
 func up(ctx context.Context, args []string) error {
 	fs, dir := flags("up")
