@@ -25,44 +25,12 @@ func Config(l *lab.Lab, o ConfigOptions) string {
 		o.Pool = "203.0.113.0/24"
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, `apiVersion: metallb.io/v1beta1
-kind: IPAddressPool
-metadata:
-  name: prod-pool
-  namespace: metallb-system
-spec:
-  addresses:
-  - %s
-  autoAssign: true
----
-apiVersion: metallb.io/v1beta1
-kind: BGPAdvertisement
-metadata:
-  name: prod-adv
-  namespace: metallb-system
-spec:
-  ipAddressPools:
-  - prod-pool
-  aggregationLength: 32
-  communities:
-  - 65000:100
-  localPref: 100
-`, o.Pool)
+	fmt.Fprintf(&b, poolAndAdvertisement, o.Pool)
 	bfd := "  bfdProfile: tor-bfd\n"
 	if o.NoBFD {
 		bfd = ""
 	} else {
-		b.WriteString(`---
-apiVersion: metallb.io/v1beta1
-kind: BFDProfile
-metadata:
-  name: tor-bfd
-  namespace: metallb-system
-spec:
-  receiveInterval: 300
-  transmitInterval: 300
-  detectMultiplier: 3
-`)
+		b.WriteString(bfdProfile)
 	}
 	for i, r := range l.Routers() {
 		hold := ""
@@ -135,3 +103,40 @@ spec:
     targetPort: 8080
 `, name, namespace, replicas, policy)
 }
+
+// poolAndAdvertisement takes the pool's range.
+const poolAndAdvertisement = `apiVersion: metallb.io/v1beta1
+kind: IPAddressPool
+metadata:
+  name: prod-pool
+  namespace: metallb-system
+spec:
+  addresses:
+  - %s
+  autoAssign: true
+---
+apiVersion: metallb.io/v1beta1
+kind: BGPAdvertisement
+metadata:
+  name: prod-adv
+  namespace: metallb-system
+spec:
+  ipAddressPools:
+  - prod-pool
+  aggregationLength: 32
+  communities:
+  - 65000:100
+  localPref: 100
+`
+
+const bfdProfile = `---
+apiVersion: metallb.io/v1beta1
+kind: BFDProfile
+metadata:
+  name: tor-bfd
+  namespace: metallb-system
+spec:
+  receiveInterval: 300
+  transmitInterval: 300
+  detectMultiplier: 3
+`
