@@ -7,6 +7,7 @@ import (
 	"maps"
 	"slices"
 	"strconv"
+	"strings"
 
 	"metallb.io/metallb-frr/pkg/bgp"
 	"metallb.io/metallb-frr/pkg/intent"
@@ -48,10 +49,14 @@ var builtIn = BuiltIn()
 // the same options: fragments of networks that did not change are taken from it,
 // so the cost is that of what changed. An error is a template's and names it.
 func Build(prev *Document, p *plan.NodePlan, o Options) (*Document, error) {
-	b := &builder{o: o.withDefaults(), doc: &Document{}}
+	b := &builder{o: o.withDefaults(), doc: &Document{made: new(mark), routers: p.Routers}}
+	b.doc.self = b.doc
 	b.add("global", nil, nil, "global", map[string]any{"Node": p.Node, "LogLevel": b.o.LogLevel})
 	for _, profile := range p.BFDProfiles {
 		b.add("bfd profile "+profile.Name, []intent.Ref{profile.Ref()}, nil, "bfd-profile", bfdData(profile))
+	}
+	for _, c := range classesOf(p) {
+		b.class(c)
 	}
 	for _, r := range p.Routers {
 		b.maps(r)
@@ -82,17 +87,29 @@ func (b *builder) add(key string, origins []intent.Ref, node []string, template 
 	return f
 }
 
-// maps renders the classes and the in and out maps of a router's sessions.
-func (b *builder) maps(r *plan.Router) {
-	for _, c := range r.Classes {
-		var names []string
-		for _, ad := range c.Ads {
-			names = append(names, ad.Name)
+// classesOf returns the classes of all routers, by name: VRFs may share some.
+func classesOf(p *plan.NodePlan) []*plan.Class {
+	byName := map[string]*plan.Class{}
+	for _, r := range p.Routers {
+		for _, c := range r.Classes {
+			byName[c.Name] = c
 		}
-		b.add("class "+c.Name, adRefs(c), nil, "class", map[string]any{
-			"Name": c.Name, "Family": familyName(c.Family), "Advertisements": names, "Tag": c.Tag,
-		})
 	}
+	return slices.SortedFunc(maps.Values(byName), func(a, b *plan.Class) int { return strings.Compare(a.Name, b.Name) })
+}
+
+func (b *builder) class(c *plan.Class) {
+	var names []string
+	for _, ad := range c.Ads {
+		names = append(names, ad.Name)
+	}
+	b.add("class "+c.Name, adRefs(c), nil, "class", map[string]any{
+		"Name": c.Name, "Family": familyName(c.Family), "Advertisements": names, "Tag": c.Tag,
+	})
+}
+
+// maps renders the in and out maps of a router's sessions.
+func (b *builder) maps(r *plan.Router) {
 	for _, s := range r.Sessions {
 		who := map[string]any{"ID": s.ID, "Peer": s.Peer.Name}
 		b.add("in map "+s.ID, []intent.Ref{s.Peer.Ref()}, nil, "peer-in", who)
@@ -143,6 +160,9 @@ func (b *builder) router(r *plan.Router) {
 }
 
 func (b *builder) networks(prev *Document, p *plan.NodePlan) {
+	if prev != nil && b.patch(prev, p) {
+		return
+	}
 	size := 0
 	for _, r := range p.Routers {
 		size += len(r.Routes)
@@ -163,6 +183,39 @@ func (b *builder) networks(prev *Document, p *plan.NodePlan) {
 	}
 }
 
+// patch takes the networks from prev and makes anew those only that the plan has
+// touched since. It reports whether that could be done.
+func (b *builder) patch(prev *Document, p *plan.NodePlan) bool {
+	if prev.self != prev || len(prev.routers) != len(p.Routers) {
+		return false
+	}
+	for i, r := range p.Routers {
+		prefixes, known := r.Touched(prev.routers[i])
+		if !known {
+			return false
+		}
+		for _, prefix := range prefixes {
+			b.doc.touched = append(b.doc.touched, NetworkKey{r.VRF, prefix})
+		}
+	}
+	b.doc.from, b.doc.Networks = prev.made, prev.Networks
+	if len(b.doc.touched) == 0 {
+		return true
+	}
+	b.doc.Networks = maps.Clone(prev.Networks)
+	for _, r := range p.Routers {
+		prefixes, _ := r.Touched(prev.routers[slices.Index(p.Routers, r)])
+		for _, prefix := range prefixes {
+			if route := r.Routes[prefix]; route != nil {
+				b.doc.Networks[NetworkKey{r.VRF, prefix}] = b.network(routerNode(r), route)
+			} else {
+				delete(b.doc.Networks, NetworkKey{r.VRF, prefix})
+			}
+		}
+	}
+	return true
+}
+
 func (b *builder) network(header []string, route *plan.Route) *Fragment {
 	lines, err := b.o.Templates.render("network", familyNode(header, route.Class.Family), map[string]any{
 		"Prefix": route.Prefix.String(), "Class": route.Class.Name,
@@ -173,7 +226,7 @@ func (b *builder) network(header []string, route *plan.Route) *Fragment {
 	if err != nil && b.err == nil {
 		b.err = err
 	}
-	f := &Fragment{Key: "network " + route.Prefix.String(), Lines: lines, class: route.Class.Name}
+	f := &Fragment{Key: "network " + route.Prefix.String(), Lines: lines, route: route}
 	for _, s := range route.Services {
 		f.Origins = append(f.Origins, s.Ref())
 	}
@@ -182,10 +235,8 @@ func (b *builder) network(header []string, route *plan.Route) *Fragment {
 
 // isRoute reports whether f is what network would render.
 func (f *Fragment) isRoute(header []string, route *plan.Route) bool {
-	return f.class == route.Class.Name && f.Lines[0].Node[0] == header[0] &&
-		slices.EqualFunc(f.Origins, route.Services, func(r intent.Ref, k intent.Key) bool {
-			return r.Namespace == k.Namespace && r.Name == k.Name
-		})
+	return f.route != nil && f.Lines[0].Node[0] == header[0] && (f.route == route ||
+		f.route.Class.Name == route.Class.Name && slices.Equal(f.route.Services, route.Services))
 }
 
 func routerNode(r *plan.Router) []string {

@@ -83,19 +83,33 @@ func (d *differ) add(into map[string]located, order []located, f *Fragment) []lo
 }
 
 func (d *differ) diffNetworks(old, new *Document) {
-	for key, f := range old.Networks {
-		if new.Networks[key] == nil {
-			d.netsGone = append(d.netsGone, located{f.Lines[0], slot(f.Lines[0]), f})
+	if keys, known := new.touchedSince(old); known {
+		for _, key := range keys {
+			d.diffNetwork(old.Networks[key], new.Networks[key])
 		}
-	}
-	for key, f := range new.Networks {
-		if g := old.Networks[key]; g == nil || !same(f, g) {
-			d.netsNew = append(d.netsNew, located{f.Lines[0], slot(f.Lines[0]), f})
+	} else {
+		for key, f := range old.Networks {
+			if new.Networks[key] == nil {
+				d.diffNetwork(f, nil)
+			}
+		}
+		for key, f := range new.Networks {
+			d.diffNetwork(old.Networks[key], f)
 		}
 	}
 	bySlot := func(a, b located) int { return strings.Compare(a.slot, b.slot) }
 	slices.SortFunc(d.netsGone, bySlot)
 	slices.SortFunc(d.netsNew, bySlot)
+}
+
+// diffNetwork notes one network; nil: it is not there.
+func (d *differ) diffNetwork(was, is *Fragment) {
+	switch {
+	case is != nil && (was == nil || !same(was, is)):
+		d.netsNew = append(d.netsNew, located{is.Lines[0], slot(is.Lines[0]), is})
+	case is == nil && was != nil:
+		d.netsGone = append(d.netsGone, located{was.Lines[0], slot(was.Lines[0]), was})
+	}
 }
 
 func (d *differ) commands() []Command {
@@ -191,12 +205,16 @@ func (d *differ) softOut(new *Document, oldBase map[string]*Fragment) []SoftClea
 	note(d.has, d.was)
 	var clears []SoftClear
 	for _, f := range new.Base {
-		_, known := oldBase[f.Key]
-		if f.OutMap != "" && changed[f.OutMap] && (known || oldBase["running"] != nil) {
+		if f.OutMap != "" && changed[f.OutMap] && (oldBase["running"] != nil || f.stayed(oldBase[f.Key])) {
 			clears = append(clears, f.Clear)
 		}
 	}
 	return clears
+}
+
+// stayed reports whether f is was, perhaps changed, in the same router.
+func (f *Fragment) stayed(was *Fragment) bool {
+	return was != nil && len(was.Lines) > 0 && len(f.Lines) > 0 && slices.Equal(was.Lines[0].Node, f.Lines[0].Node)
 }
 
 // routeMapOf returns the name of the route-map that a line opens or stands in.

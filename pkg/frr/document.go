@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"metallb.io/metallb-frr/pkg/intent"
+	"metallb.io/metallb-frr/pkg/plan"
 )
 
 // Document is a whole FRR configuration as fragments. It is immutable; Build
@@ -20,6 +21,23 @@ type Document struct {
 	Networks map[NetworkKey]*Fragment
 
 	running bool // read from FRR, which hides what is default
+
+	// How it came to be, if Build made it of another one: what the routers
+	// were, and which networks may differ. self tells a copy, of which none of
+	// this is true.
+	self       *Document
+	made, from *mark
+	routers    []*plan.Router
+	touched    []NetworkKey
+}
+
+// mark tells one Document from another without keeping it alive.
+type mark struct{ _ byte }
+
+// touchedSince returns the keys of the networks that may differ from those of
+// old, and whether that is known.
+func (d *Document) touchedSince(old *Document) (keys []NetworkKey, known bool) {
+	return d.touched, d.self == d && old.self == old && d.from != nil && d.from == old.made
 }
 
 // NetworkKey identifies the announcement of a prefix.
@@ -42,7 +60,7 @@ type Fragment struct {
 	OutMap string
 	Clear  SoftClear
 
-	class string // of a network: its class's name
+	route *plan.Route // of a network
 }
 
 // Line is one configuration command and the node that it is typed in.

@@ -39,16 +39,14 @@ func TestGolden(t *testing.T) {
 			}
 			want := map[string]string{}
 			out := &txtar.Archive{Comment: archive.Comment}
-			var manifests bytes.Buffer
 			for _, f := range archive.Files {
 				if strings.HasSuffix(f.Name, ".yaml") {
-					fmt.Fprintf(&manifests, "---\n%s", f.Data)
 					out.Files = append(out.Files, f)
 					continue
 				}
 				want[f.Name] = string(f.Data)
 			}
-			got := pipeline(t, manifests.Bytes())
+			got := pipeline(t, manifestsOf(archive))
 			out.Files = append(out.Files, got...)
 			if *update {
 				if err := os.WriteFile(file, txtar.Format(out), 0o644); err != nil {
@@ -67,8 +65,20 @@ func TestGolden(t *testing.T) {
 	}
 }
 
-// pipeline is what controller and speakers do, one pass, on files.
-func pipeline(t *testing.T, manifests []byte) []txtar.File {
+// manifestsOf joins an archive's manifests.
+func manifestsOf(archive *txtar.Archive) []byte {
+	var manifests bytes.Buffer
+	for _, f := range archive.Files {
+		if strings.HasSuffix(f.Name, ".yaml") {
+			fmt.Fprintf(&manifests, "---\n%s", f.Data)
+		}
+	}
+	return manifests.Bytes()
+}
+
+// assigned is what the controller does on files: the Intent in which Services
+// have their addresses, and how they came by them.
+func assigned(t *testing.T, manifests []byte) (*intent.Intent, string) {
 	t.Helper()
 	snapshot, err := intent.ReadYAML(bytes.NewReader(manifests), "metallb-system")
 	if err != nil {
@@ -81,7 +91,13 @@ func pipeline(t *testing.T, manifests []byte) []txtar.File {
 		fmt.Fprintf(&addresses, "%s %v %s%s %s\n", o.Service, o.Addresses, o.Pool, o.Reason, o.Message)
 		write(snapshot, o)
 	}
-	in := intent.Resolve(nil, snapshot)
+	return intent.Resolve(nil, snapshot), addresses.String()
+}
+
+// pipeline is what controller and speakers do, one pass, on files.
+func pipeline(t *testing.T, manifests []byte) []txtar.File {
+	t.Helper()
+	in, addresses := assigned(t, manifests)
 	var findings, decisions strings.Builder
 	all := in.Findings
 	var files []txtar.File
@@ -112,7 +128,7 @@ func pipeline(t *testing.T, manifests []byte) []txtar.File {
 	}
 	return append([]txtar.File{
 		{Name: "findings", Data: []byte(findings.String())},
-		{Name: "addresses", Data: []byte(addresses.String())},
+		{Name: "addresses", Data: []byte(addresses)},
 		{Name: "decisions", Data: []byte(decisions.String())},
 	}, files...)
 }

@@ -2,7 +2,10 @@
 
 package frr
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // A slot is a place of FRR's configuration that holds one value: setting it
 // again replaces the value. slotWords says how many leading words of a command
@@ -108,16 +111,17 @@ func owned(l Line) bool {
 		return true
 	case top == "bfd":
 		// sessions below "bfd" come from neighbours; the node itself stays
-		return len(l.Node) > 0 && (strings.HasPrefix(l.Text, "profile ") || strings.HasPrefix(l.Node[len(l.Node)-1], "profile "))
+		inside := append(slices.Clip(l.Node), l.Text)[1:]
+		return len(inside) > 0 && strings.HasPrefix(inside[0], "profile ")
 	}
 	return false
 }
 
 // hidden reports whether FRR 10 leaves a line out of its running configuration
-// because it says the default.
+// because it says the default, or because no daemon keeps it.
 func hidden(text string) bool {
 	switch text {
-	case "ip nht resolve-via-default", "ipv6 nht resolve-via-default",
+	case "service integrated-vtysh-config", "ip nht resolve-via-default", "ipv6 nht resolve-via-default",
 		"detect-multiplier 3", "transmit-interval 300", "receive-interval 300",
 		"echo transmit-interval 50", "echo receive-interval 50", "minimum-ttl 254":
 		return true

@@ -49,14 +49,29 @@ type writer struct {
 	out      strings.Builder
 	node     []string // where the writer is
 	networks map[string][]Line
+	settings bool // the last line was a setting of the node itself
 }
 
 func (w *writer) line(l Line) {
+	if l.Opens && w.within(l) {
+		w.enter(append(slices.Clip(l.Node), l.Text))
+		return
+	}
 	w.enter(l.Node)
+	if w.settings && (l.Opens || l.Comment()) {
+		w.print("!")
+	}
+	w.settings = len(l.Node) == 0 && !l.Opens && !l.Comment()
 	w.print(l.Text)
 	if l.Opens {
 		w.node = append(slices.Clip(l.Node), l.Text)
 	}
+}
+
+// within reports whether the writer is in the node that l opens already.
+func (w *writer) within(l Line) bool {
+	depth := len(l.Node)
+	return len(w.node) > depth && slices.Equal(w.node[:depth], l.Node) && w.node[depth] == l.Text
 }
 
 func (w *writer) print(text string) {

@@ -249,6 +249,7 @@ func (r *resolver) l2Advertisements() {
 		}
 		ad.Name = o.Name
 		ad.Pools = r.poolsOf(ref, spec.IPAddressPools, spec.IPAddressPoolSelectors)
+		r.find(Finding{Object: ref, Severity: Warning, Reason: NoLayer2, Message: "this version announces over BGP only: nobody answers ARP or NDP for the addresses; add a BGPAdvertisement and a BGPPeer"})
 		r.c.L2Ads = append(r.c.L2Ads, ad)
 	}
 }
@@ -267,9 +268,13 @@ func parseL2Ad(s *v1beta1.L2AdvertisementSpec) (*L2Advertisement, []Finding) {
 	ad.ServiceSelectors = compile(s.ServiceSelectors, "spec.serviceSelectors")
 	compile(s.IPAddressPoolSelectors, "spec.ipAddressPoolSelectors")
 	for i, p := range s.PreferredNodeSelectors {
-		if one := compile([]metav1.LabelSelector{p.Preference}, index("spec.preferredNodeSelectors", i)+".preference"); len(one) == 1 {
-			ad.Preferred = append(ad.Preferred, Preference{Weight: p.Weight, Selector: one[0]})
+		one, bad := selectors([]metav1.LabelSelector{p.Preference}, "")
+		if bad != nil {
+			bad.Field = index("spec.preferredNodeSelectors", i) + ".preference"
+			findings = append(findings, *bad)
+			continue
 		}
+		ad.Preferred = append(ad.Preferred, Preference{Weight: p.Weight, Selector: one[0]})
 	}
 	findings = append(findings, repeated("spec.ipAddressPools", s.IPAddressPools)...)
 	if len(findings) > 0 {

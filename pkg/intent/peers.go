@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/netip"
 	"strconv"
+	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -26,8 +27,12 @@ func (r *resolver) peers() {
 		ref := Ref{Kind: v1beta1.KindBGPPeer, Name: o.Name}
 		spec := &o.Spec
 		p := accept(r, ref, spec, o.Status.LastAccepted, func(s *v1beta2.BGPPeerSpec) (*Peer, []Finding) {
+			password := r.s.PeerPasswords[o.Name]
+			if s != spec && s.PasswordSecret.Name != "" {
+				password = bgp.Password{} // it came with the spec that is not accepted
+			}
 			spec = s
-			return parsePeer(s, r.s.PeerPasswords[o.Name])
+			return parsePeer(s, password)
 		})
 		if p == nil {
 			continue
@@ -50,7 +55,7 @@ func parsePeer(s *v1beta2.BGPPeerSpec, password bgp.Password) (*Peer, []Finding)
 	}
 	var findings []Finding
 	for _, check := range []func(*Peer, *v1beta2.BGPPeerSpec) *Finding{
-		checkASN, readNeighbor, readSource, readRouterID, readTimers, checkPassword, readPeerSelectors,
+		checkASN, readNeighbor, checkVRF, readSource, readRouterID, readTimers, checkPassword, readPeerSelectors,
 	} {
 		if f := check(p, s); f != nil {
 			findings = append(findings, *f)
@@ -85,6 +90,8 @@ func checkASN(p *Peer, s *v1beta2.BGPPeerSpec) *Finding {
 		return one(InvalidASN, "spec.dynamicASN", p.Dynamic, "write internal or external")
 	case p.EBGPMultiHop && p.Dynamic == "" && p.ASN == p.MyASN:
 		return one(InvalidMultiHop, "spec.ebgpMultiHop", "true", "is for eBGP, and peerASN and myASN are both %d; remove it: iBGP sessions may span hops anyway", p.ASN)
+	case p.EBGPMultiHop && p.Interface != "":
+		return one(InvalidMultiHop, "spec.ebgpMultiHop", "true", "is not for an unnumbered session, whose router is on the link of interface %s; remove it, or write peerAddress", p.Interface)
 	case p.LocalASN != 0 && (p.LocalASN == p.MyASN || p.Internal()):
 		return one(InvalidASN, "spec.localASN", asn(p.LocalASN), "must differ from myASN (%d), on an eBGP session; remove it or change one of them", p.MyASN)
 	}
@@ -97,6 +104,8 @@ func readNeighbor(p *Peer, s *v1beta2.BGPPeerSpec) *Finding {
 		return one(InvalidPeerAddress, "spec.peerAddress", "", "invalid BGPPeer address: missing; write the router's IPv4 or IPv6 address, or the interface of an unnumbered session")
 	case s.PeerAddress != "" && s.Interface != "":
 		return one(InvalidPeerAddress, "spec.interface", s.Interface, "excludes peerAddress (%s); keep one of the two", s.PeerAddress)
+	case s.PeerAddress == "" && !linkName(s.Interface):
+		return one(InvalidPeerAddress, "spec.interface", s.Interface, "is no name that an interface can have; write one of 1 to 15 bytes, such as eth0")
 	case s.PeerAddress == "":
 		return nil
 	}
@@ -108,9 +117,26 @@ func readNeighbor(p *Peer, s *v1beta2.BGPPeerSpec) *Finding {
 	return nil
 }
 
+func checkVRF(_ *Peer, s *v1beta2.BGPPeerSpec) *Finding {
+	if s.VRF == "" || linkName(s.VRF) {
+		return nil
+	}
+	return one(InvalidVRF, "spec.vrf", s.VRF, "is no name that a VRF can have; write one of 1 to 15 bytes, such as red")
+}
+
+// linkName reports whether Linux takes name for an interface (dev_valid_name in
+// net/core/dev.c) and FRR for one word.
+func linkName(name string) bool {
+	return len(name) > 0 && len(name) < 16 && name != "." && name != ".." &&
+		!strings.ContainsFunc(name, func(r rune) bool { return r <= ' ' || r == '/' || r == ':' || r >= 0x7f })
+}
+
 func readSource(p *Peer, s *v1beta2.BGPPeerSpec) *Finding {
 	if s.SourceAddress == "" {
 		return nil
+	}
+	if s.Interface != "" {
+		return one(InvalidSourceAddress, "spec.sourceAddress", s.SourceAddress, "is not for an unnumbered session, which uses the link-local address of interface %s; remove it, or write peerAddress", s.Interface)
 	}
 	addr, ok := parseAddr(s.SourceAddress)
 	if !ok || p.Addr.IsValid() && bgp.FamilyOf(addr) != bgp.FamilyOf(p.Addr) {
@@ -150,6 +176,8 @@ func readTimers(p *Peer, s *v1beta2.BGPPeerSpec) *Finding {
 		keepalive = (hold / 3).Truncate(time.Second)
 	}
 	switch {
+	case s.HoldTime == nil && (hold%(3*time.Second) != 0 || hold < 0 || hold > 65535*time.Second):
+		return one(InvalidTimers, "spec.keepaliveTime", keepalive.String(), "write whole seconds, at most 21845s: without holdTime the hold time is three times as long")
 	case hold%time.Second != 0 || hold < 0 || hold > 65535*time.Second || hold > 0 && hold < 3*time.Second:
 		return one(InvalidTimers, "spec.holdTime", hold.String(), "write whole seconds: 0s (never expires), or 3s to 65535s (RFC 4271)")
 	case keepalive%time.Second != 0 || keepalive < 0 || keepalive > hold:

@@ -75,7 +75,7 @@ func ParseRange(text string) (netipx.IPRange, error) {
 		b, errB := netip.ParseAddr(strings.TrimSpace(last))
 		rng := netipx.IPRangeFrom(a, b)
 		switch {
-		case errA != nil || errB != nil || a.Zone() != "" || b.Zone() != "":
+		case errA != nil || errB != nil || a.Zone() != "" || b.Zone() != "" || a.Is4In6() || b.Is4In6():
 			return rng, fmt.Errorf("is not a range of addresses; %s", right)
 		case a.Is4() != b.Is4():
 			return rng, fmt.Errorf("runs from one address family to the other; %s", right)
@@ -85,7 +85,7 @@ func ParseRange(text string) (netipx.IPRange, error) {
 		return rng, nil
 	}
 	prefix, err := netip.ParsePrefix(strings.TrimSpace(text))
-	if err != nil {
+	if err != nil || prefix.Addr().Is4In6() {
 		return netipx.IPRange{}, fmt.Errorf("is not a CIDR; %s", right)
 	}
 	return netipx.RangeOfPrefix(prefix.Masked()), nil

@@ -38,7 +38,7 @@ func parseProfile(s *v1beta1.BFDProfileSpec) (*BFDProfile, []Finding) {
 		}
 		ms, err := f.from.Milliseconds()
 		if err != nil {
-			findings = append(findings, fault(InvalidInterval, f.field, "", "%v", err))
+			findings = append(findings, fault(InvalidInterval, f.field, string(*f.from), "must be 10 to 60000 milliseconds, written as an integer (300) or a duration (%q)", "300ms"))
 			continue
 		}
 		*f.to = &ms

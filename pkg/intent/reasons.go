@@ -15,6 +15,8 @@ const (
 	InvalidASN Reason = "InvalidASN"
 	// InvalidPeerAddress: peerAddress or interface do not name a neighbour.
 	InvalidPeerAddress Reason = "InvalidPeerAddress"
+	// InvalidVRF: vrf is no name that a Linux VRF can have.
+	InvalidVRF Reason = "InvalidVRF"
 	// InvalidSourceAddress: sourceAddress is no address of the session's family.
 	InvalidSourceAddress Reason = "InvalidSourceAddress"
 	// InvalidRouterID: routerID is no IPv4 address.
@@ -63,6 +65,8 @@ const (
 const (
 	// DisableMPIgnored: disableMP has no effect.
 	DisableMPIgnored Reason = "DisableMPIgnored"
+	// NoLayer2: an L2Advertisement, and this version does not announce in layer 2.
+	NoLayer2 Reason = "NoLayer2"
 	// NoAdvertise: community 65535:65282 keeps the router from passing the
 	// route on at all.
 	NoAdvertise Reason = "NoAdvertise"

@@ -54,18 +54,33 @@ type cursor[T any] struct {
 	list []T
 	key  func(T) Key
 	at   int
+	next Key // of list[at], once looked at
+	seen bool
 }
 
 // take returns the items of a key, which must not be less than the one before.
 func (c *cursor[T]) take(k Key) []T {
-	for c.at < len(c.list) && c.key(c.list[c.at]).Compare(k) < 0 {
-		c.at++
+	for c.look() && c.next.Compare(k) < 0 {
+		c.step()
 	}
 	from := c.at
-	for c.at < len(c.list) && c.key(c.list[c.at]) == k {
-		c.at++
+	for c.look() && c.next == k {
+		c.step()
 	}
 	return c.list[from:c.at]
+}
+
+// look reads the key of the next item and reports whether there is one.
+func (c *cursor[T]) look() bool {
+	if !c.seen && c.at < len(c.list) {
+		c.next, c.seen = c.key(c.list[c.at]), true
+	}
+	return c.seen
+}
+
+func (c *cursor[T]) step() {
+	c.at++
+	c.seen = false
 }
 
 func sliceKey(s *discoveryv1.EndpointSlice) Key {
