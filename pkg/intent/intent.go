@@ -150,7 +150,7 @@ type Peer struct {
 	Port uint16
 	// Timers are the BGP hold and keepalive times; nil: FRR's (180 s, 60 s).
 	Timers *Timers
-	// Connect is the connect-retry time; 0: FRR's (120 s).
+	// Connect is the connect-retry time; 0: not said.
 	Connect time.Duration
 	// RouterID is invalid where FRR chooses.
 	RouterID        netip.Addr

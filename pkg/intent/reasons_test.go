@@ -30,7 +30,7 @@ var (
 	goodPeer = "{myASN: 64512, peerASN: 65000, peerAddress: 10.0.0.1"
 )
 
-// edit returns a good peer with additions.
+// with is a good peer with more fields.
 func with(extra string) string { return goodPeer + ", " + extra + "}" }
 
 var reasonRows = slices.Concat(peerRows, poolRows, advertisementRows, otherRows)

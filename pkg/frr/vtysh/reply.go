@@ -39,7 +39,7 @@ func (p *parser) feed(data []byte, err error) ([]byte, error) {
 		}
 		p.line(line)
 	}
-	if err == io.EOF {
+	if errors.Is(err, io.EOF) {
 		err = errors.New(strings.Join(append([]string{"vtysh ended"}, p.text...), "; "))
 	}
 	if p.done() {

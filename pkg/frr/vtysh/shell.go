@@ -92,6 +92,15 @@ type reply struct {
 	prompt string // the configuration node that vtysh was in afterwards, "" outside
 }
 
+// longPast as a deadline ends what waits now.
+var longPast = time.Unix(1, 0)
+
+// until sets the deadline of both pipes; those of os/exec always take one.
+func (s *shell) until(deadline time.Time) {
+	_ = s.in.SetDeadline(deadline)
+	_ = s.out.SetDeadline(deadline)
+}
+
 // exchange types lines and returns the answer to each. After an error the shell
 // is of no use any more.
 func (s *shell) exchange(ctx context.Context, lines []string) ([]reply, error) {
@@ -103,11 +112,9 @@ func (s *shell) exchange(ctx context.Context, lines []string) ([]reply, error) {
 	mark := "!" + strconv.Itoa(s.marks)
 	limit := s.timeout + time.Duration(len(lines))*perLine
 	deadline := time.Now().Add(limit)
-	s.in.SetDeadline(deadline)
-	s.out.SetDeadline(deadline)
+	s.until(deadline)
 	stop := context.AfterFunc(ctx, func() {
-		s.in.SetDeadline(time.Unix(1, 0))
-		s.out.SetDeadline(time.Unix(1, 0))
+		s.until(longPast)
 	})
 	defer stop()
 
@@ -118,7 +125,7 @@ func (s *shell) exchange(ctx context.Context, lines []string) ([]reply, error) {
 	}()
 	replies, err := s.replies(append(slices.Clip(lines), mark))
 	if err != nil {
-		s.in.SetDeadline(time.Unix(1, 0))
+		_ = s.in.SetDeadline(longPast)
 	}
 	werr := <-written
 	switch {

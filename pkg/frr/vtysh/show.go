@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"os/exec"
 	"regexp"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -97,9 +98,8 @@ func (d *Driver) Check(ctx context.Context, text string) error {
 
 // lineText quotes the line of that number unless it holds a password.
 func lineText(lines []string, number string) string {
-	var n int
-	fmt.Sscan(number, &n)
-	if n < 1 || n > len(lines) || strings.Contains(lines[n-1], " password ") {
+	n, err := strconv.Atoi(number)
+	if err != nil || n < 1 || n > len(lines) || strings.Contains(lines[n-1], " password ") {
 		return ""
 	}
 	return fmt.Sprintf(" (%q)", strings.TrimSpace(lines[n-1]))

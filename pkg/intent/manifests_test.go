@@ -13,7 +13,7 @@ import (
 	"metallb.io/metallb-frr/pkg/intent"
 )
 
-// read reads manifests; in them "ns" stands for the product's namespace.
+// read reads manifests into a Snapshot of the namespace metallb-system.
 func read(t testing.TB, manifests string) *intent.Snapshot {
 	t.Helper()
 	s, err := intent.ReadYAML(strings.NewReader(manifests), "metallb-system")
