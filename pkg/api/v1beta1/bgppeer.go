@@ -101,7 +101,7 @@ type BGPPeerSpec struct {
 
 	// connectTime is how long FRR waits between attempts to connect to the
 	// router, as a duration of whole seconds such as 10s: 1s to 65535s.
-	// Absent: FRR's default of 120s.
+	// Absent: 1s, so that a router that comes back is greeted at once.
 	// +optional
 	// +kubebuilder:validation:XValidation:rule="self.matches('^([0-9]+([.][0-9]*)?(ns|us|ms|s|m|h))+$') && duration(self) >= duration('1s') && duration(self) <= duration('65535s')",message="connect time must be a duration of 1s to 65535s, such as 10s"
 	// +kubebuilder:validation:XValidation:rule="!self.matches('^([0-9]+([.][0-9]*)?(ns|us|ms|s|m|h))+$') || timestamp(0) + duration(self) == timestamp(duration(self).getSeconds())",message="connect time must be whole seconds, such as 10s"
