@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package scenarios_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"testing"
+
+	"metallb.io/metallb-frr/e2e/lab"
+)
+
+// session is what a router says of its session with a node.
+type session struct {
+	State       string `json:"bgpState"`
+	Established int    `json:"connectionsEstablished"`
+	Dropped     int    `json:"connectionsDropped"`
+	LastReset   string `json:"lastResetDueTo"`
+	LastNotice  string `json:"lastNotificationReason"`
+}
+
+// session asks a router for its IPv4 session with a node.
+func (w *world) session(ctx context.Context, r *lab.Router, n *lab.Node) (session, error) {
+	out, err := r.Vtysh(ctx, fmt.Sprintf("show bgp neighbors %s json", n.Addr4))
+	if err != nil {
+		return session{}, err
+	}
+	all := map[string]json.RawMessage{}
+	if err := json.Unmarshal([]byte(out), &all); err != nil {
+		return session{}, fmt.Errorf("%s on its session with %s: %w", r.Name, n.Name, err)
+	}
+	var s session
+	if err := json.Unmarshal(all[n.Addr4.String()], &s); err != nil {
+		return s, fmt.Errorf("%s on its session with %s: %w in %s", r.Name, n.Name, err, out)
+	}
+	return s, nil
+}
+
+// sessions are those of all routers with all nodes, all established.
+func (w *world) sessions(t *testing.T, ctx context.Context) map[string]session {
+	t.Helper()
+	all := map[string]session{}
+	for _, r := range w.Routers() {
+		for _, n := range w.Nodes() {
+			s, err := w.session(ctx, r, n)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if s.State != "Established" || s.Established == 0 {
+				t.Fatalf("%s says of its session with %s: %+v; want it established, and how often it was", r.Name, n.Name, s)
+			}
+			all[r.Name+" with "+n.Name] = s
+		}
+	}
+	return all
+}
+
+// sameSessions fails the test if a session is not the one that it was.
+func (w *world) sameSessions(t *testing.T, ctx context.Context, before map[string]session) {
+	t.Helper()
+	for name, now := range w.sessions(t, ctx) {
+		was := before[name]
+		if now.Established != was.Established || now.Dropped != was.Dropped {
+			t.Errorf("the session of %s was %+v and is %+v; want it to have gone on", name, was, now)
+		}
+	}
+}
