@@ -154,6 +154,11 @@ func (s *Speaker) failed(err error) {
 func (s *Speaker) heard(e bmp.Event) bool {
 	switch e.Kind {
 	case bmp.Disconnected:
+		if s.result != nil && len(s.result.Plan.Routers) == 0 {
+			s.sessions.lostAll("no longer configured") // with the last peer
+			s.report()
+			return false
+		}
 		s.Log.Info("bgpd is gone", "node", s.Node)
 		s.lost = true
 		s.FRR.Forget()
