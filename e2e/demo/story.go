@@ -4,7 +4,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -114,42 +113,11 @@ func (s *story) requests(ctx context.Context) error {
 func (s *story) bfd(ctx context.Context) error {
 	s.step("BFD, which notices a dead node: 300 ms x 3")
 	for _, r := range s.lab.Routers() {
-		if err := waitBFD(ctx, r, len(s.lab.Nodes())); err != nil {
+		if err := product.WaitBFD(ctx, r, len(s.lab.Nodes())); err != nil {
 			return err
 		}
 	}
 	return s.kubectl(ctx, "-n", product.Namespace, "exec", "ds/speaker", "-c", "frr", "--", "vtysh", "-c", "show bfd peers brief")
-}
-
-// waitBFD waits until the router has n BFD sessions up over IPv4. FRR has no way
-// to tell of it, so it is asked.
-func waitBFD(ctx context.Context, r *lab.Router, n int) error {
-	ask := time.NewTicker(100 * time.Millisecond)
-	defer ask.Stop()
-	for {
-		text, err := r.Vtysh(ctx, "show bfd peers json")
-		if err != nil {
-			return err
-		}
-		var peers []struct{ Peer, Status string }
-		if err := json.Unmarshal([]byte(text), &peers); err != nil {
-			return fmt.Errorf("reading the BFD peers of %s: %w", r.Name, err)
-		}
-		up := 0
-		for _, p := range peers {
-			if a, err := netip.ParseAddr(p.Peer); err == nil && a.Is4() && p.Status == "up" {
-				up++
-			}
-		}
-		if up >= n {
-			return nil
-		}
-		select {
-		case <-ctx.Done():
-			return fmt.Errorf("waiting for %d BFD sessions on %s, %d are up: %w", n, r.Name, up, context.Cause(ctx))
-		case <-ask.C:
-		}
-	}
 }
 
 func (s *story) url() string { return "http://" + netip.AddrPortFrom(s.addr, 80).String() + "/" }

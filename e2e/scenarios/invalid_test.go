@@ -73,6 +73,7 @@ func TestEditThatIsInvalid(t *testing.T) {
 	before := w.address(t, ctx, ns, "before")
 	rec.reach(t, ctx, host(before), everywhere...)
 	w.says(t, ctx, ok("BGPPeer tor1", "IPAddressPool prod-pool")...)
+	w.watched(t, ctx)
 	sessions := w.sessions(t, ctx)
 	from := rec.mark()
 

@@ -160,6 +160,7 @@ func TestSpeakerKilled(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	w.watched(t, ctx)
 	sessions, count, from := w.sessions(t, ctx), w.restarts(t, ctx, n, "speaker"), rec.mark()
 
 	s := w.stream(t, ctx, to)
@@ -195,6 +196,7 @@ func TestPowerCut(t *testing.T) {
 	rec.reach(t, ctx, host(addr), everywhere...)
 	w.answers(t, ctx, netip.AddrPortFrom(addr, 80), everywhere...)
 
+	w.watched(t, ctx)
 	n := w.Node(2)
 	if err := n.PowerCut(ctx); err != nil {
 		t.Fatal(err)

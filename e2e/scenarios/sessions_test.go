@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"metallb.io/metallb-frr/e2e/lab"
+	"metallb.io/metallb-frr/e2e/product"
 )
 
 // session is what a router says of its session with a node.
@@ -63,6 +64,18 @@ func (w *world) sameSessions(t *testing.T, ctx context.Context, before map[strin
 		was := before[name]
 		if now.Established != was.Established || now.Dropped != was.Dropped {
 			t.Errorf("the session of %s was %+v and is %+v; want it to have gone on", name, was, now)
+		}
+	}
+}
+
+// watched waits until BFD watches every node from every router.
+func (w *world) watched(t *testing.T, ctx context.Context) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(ctx, waitLimit)
+	defer cancel()
+	for _, r := range w.Routers() {
+		if err := product.WaitBFD(ctx, r, len(w.Nodes())); err != nil {
+			t.Fatal(err)
 		}
 	}
 }

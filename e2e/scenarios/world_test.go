@@ -47,6 +47,11 @@ func (w *world) clear(t *testing.T) {
 			}
 			return err
 		})
+		// A BFD session of this test that ends during the next one takes the
+		// BGP session of that one along.
+		if err := product.WaitBFD(ctx, r, 0); err != nil {
+			t.Error(err)
+		}
 	}
 	for _, n := range w.Nodes() {
 		w.eventually(t, ctx, "nothing configured on "+n.Name, func() error {
