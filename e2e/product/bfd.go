@@ -12,8 +12,9 @@ import (
 	"metallb.io/metallb-frr/e2e/lab"
 )
 
-// WaitBFD waits until the router has n BFD sessions up over IPv4. FRR has no way
-// to tell of it, so it is asked. A BGP session is established before its BFD
+// WaitBFD waits until the router has n BFD sessions over IPv4 that are up and past
+// the slow beginning, in which packets are a second apart (RFC 5880 section
+// 6.8.3). FRR has no way to tell of it, so it is asked. A BGP session is established before its BFD
 // session is up, and a node that dies in between is noticed by the hold time only.
 func WaitBFD(ctx context.Context, r *lab.Router, n int) error {
 	ask := time.NewTicker(100 * time.Millisecond)
@@ -23,13 +24,16 @@ func WaitBFD(ctx context.Context, r *lab.Router, n int) error {
 		if err != nil {
 			return err
 		}
-		var peers []struct{ Peer, Status string }
+		var peers []struct {
+			Peer, Status string
+			Interval     int `json:"remote-transmit-interval"` // ms
+		}
 		if err := json.Unmarshal([]byte(text), &peers); err != nil {
 			return fmt.Errorf("reading the BFD peers of %s: %w", r.Name, err)
 		}
 		up := 0
 		for _, p := range peers {
-			if a, err := netip.ParseAddr(p.Peer); err == nil && a.Is4() && p.Status == "up" {
+			if a, err := netip.ParseAddr(p.Peer); err == nil && a.Is4() && p.Status == "up" && (n == 0 || p.Interval < 1000) {
 				up++
 			}
 		}

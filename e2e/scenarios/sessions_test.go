@@ -68,7 +68,8 @@ func (w *world) sameSessions(t *testing.T, ctx context.Context, before map[strin
 	}
 }
 
-// watched waits until BFD watches every node from every router.
+// watched waits until every router has its session with every node, and BFD
+// watches it.
 func (w *world) watched(t *testing.T, ctx context.Context) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(ctx, waitLimit)
@@ -76,6 +77,15 @@ func (w *world) watched(t *testing.T, ctx context.Context) {
 	for _, r := range w.Routers() {
 		if err := product.WaitBFD(ctx, r, len(w.Nodes())); err != nil {
 			t.Fatal(err)
+		}
+		for _, n := range w.Nodes() {
+			w.eventually(t, ctx, r.Name+" to have its session with "+n.Name, func() error {
+				s, err := w.session(ctx, r, n)
+				if err == nil && s.State != "Established" {
+					err = fmt.Errorf("it says %+v", s)
+				}
+				return err
+			})
 		}
 	}
 }
