@@ -258,14 +258,3 @@ func adRefs(c *plan.Class) []intent.Ref {
 	}
 	return refs
 }
-
-// Refs returns the objects that the Document's base comes from, sorted.
-func (d *Document) Refs() []intent.Ref {
-	seen := map[intent.Ref]bool{}
-	for _, f := range d.Base {
-		for _, r := range f.Origins {
-			seen[r] = true
-		}
-	}
-	return slices.SortedFunc(maps.Keys(seen), intent.Ref.Compare)
-}
