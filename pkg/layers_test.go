@@ -38,6 +38,7 @@ var arrows = map[string][]string{
 	"pkg/cli":         {"pkg/cluster", "pkg/telemetry"},
 	"cmd":             {"cmd"},
 	"e2e":             {"e2e", "pkg/frr/frrtest"},
+	"pkg/frr/frrtest": {"e2e"},
 }
 
 // impure are what vocabulary and core may not import: they have no I/O, clock,

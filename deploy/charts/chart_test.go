@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"metallb.io/metallb-frr/e2e/need"
 )
 
 func helm(t *testing.T, args ...string) (string, error) {
@@ -20,7 +22,7 @@ func helm(t *testing.T, args ...string) (string, error) {
 	}
 	if _, err := os.Stat(program); err != nil {
 		if program, err = exec.LookPath("helm"); err != nil {
-			t.Skip("no helm: neither out/kube/helm nor one in PATH")
+			need.Skip(t, "no helm: neither out/kube/helm nor one in PATH")
 		}
 	}
 	cmd := exec.CommandContext(t.Context(), program, args...)

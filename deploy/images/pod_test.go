@@ -16,6 +16,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"metallb.io/metallb-frr/e2e/need"
 )
 
 // capabilities are those that the chart gives the container frr, in the
@@ -187,14 +189,14 @@ func join(t *testing.T, a, b *pod, addrA, addrB string) {
 func rootFileSystem(t *testing.T) string {
 	t.Helper()
 	if os.Getuid() != 0 {
-		t.Skip("needs root for namespaces and chroot")
+		need.Skip(t, "needs root for namespaces and chroot")
 	}
 	dir, err := filepath.Abs("../../out/rootfs/frr")
 	if err != nil {
 		t.Fatal(err)
 	}
 	if _, err := os.Stat(filepath.Join(dir, "usr/lib/frr/bgpd")); err != nil {
-		t.Skipf("no root file system of the image; run deploy/images/build rootfs first: %v", err)
+		need.Skip(t, fmt.Sprintf("no root file system of the image; run deploy/images/build rootfs first: %v", err))
 	}
 	return dir
 }

@@ -16,6 +16,8 @@ import (
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
+
+	"metallb.io/metallb-frr/e2e/need"
 )
 
 // readyLimit is how long etcd and kube-apiserver may take to be ready, and
@@ -70,10 +72,7 @@ func Programs(t testing.TB) string {
 	dir = filepath.Join(dir, "out", "kube")
 	for _, name := range []string{"etcd", "kube-apiserver"} {
 		if _, err := os.Stat(filepath.Join(dir, name)); err != nil {
-			if os.Getenv("METALLB_NO_SKIP") != "" {
-				t.Fatalf("the Kubernetes programs are not built: %v", err)
-			}
-			t.Skipf("the Kubernetes programs are not built: %v", err)
+			need.Skip(t, fmt.Sprintf("the Kubernetes programs are not built (hack/kube does): %v", err))
 		}
 	}
 	return dir

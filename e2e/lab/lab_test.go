@@ -19,6 +19,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"metallb.io/metallb-frr/e2e/need"
 )
 
 func TestMain(m *testing.M) { Main(m.Run) }
@@ -27,10 +29,10 @@ func TestMain(m *testing.M) { Main(m.Run) }
 func needLab(t *testing.T, s Spec) {
 	t.Helper()
 	if !Inside() {
-		t.Skip("needs root, to make namespaces")
+		need.Skip(t, "needs root, to make namespaces")
 	}
 	if _, err := s.withDefaults(); errors.Is(err, fs.ErrNotExist) {
-		t.Skipf("needs what `make test` builds first: %v", err)
+		need.Skip(t, fmt.Sprintf("needs what `make test` builds first: %v", err))
 	}
 }
 

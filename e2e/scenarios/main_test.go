@@ -19,6 +19,7 @@ import (
 	ctrllog "sigs.k8s.io/controller-runtime/pkg/log"
 
 	"metallb.io/metallb-frr/e2e/lab"
+	"metallb.io/metallb-frr/e2e/need"
 	"metallb.io/metallb-frr/e2e/product"
 	"metallb.io/metallb-frr/pkg/cluster"
 )
@@ -113,11 +114,11 @@ func takeDown() error {
 func begin(t *testing.T) (context.Context, *world) {
 	t.Helper()
 	if !lab.Inside() {
-		skip(t, "needs root, to make namespaces")
+		need.Skip(t, "needs root, to make namespaces")
 	}
 	shared.once.Do(bringUp)
 	if errors.Is(shared.err, fs.ErrNotExist) {
-		skip(t, fmt.Sprintf("needs what `make e2e` builds first: %v", shared.err))
+		need.Skip(t, fmt.Sprintf("needs what `make e2e` builds first: %v", shared.err))
 	}
 	if shared.err != nil {
 		t.Fatalf("no cluster to test on: %v", shared.err)
@@ -131,13 +132,4 @@ func begin(t *testing.T) (context.Context, *world) {
 		shared.clear(t)
 	})
 	return ctx, shared.world
-}
-
-// skip skips the test, or fails it where everything must run.
-func skip(t *testing.T, why string) {
-	t.Helper()
-	if os.Getenv("METALLB_NO_SKIP") != "" {
-		t.Fatalf("%s, and METALLB_NO_SKIP is set", why)
-	}
-	t.Skip(why)
 }

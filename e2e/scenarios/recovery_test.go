@@ -184,7 +184,7 @@ func TestSpeakerKilled(t *testing.T) {
 }
 
 // A node that loses power is gone from the routers, and is back among the next
-// hops after its return. How fast is measured, by the demo and the benches.
+// hops after its return. How fast is measured by the demo.
 func TestPowerCut(t *testing.T) {
 	ctx, w := begin(t)
 	rec := w.record(t, ctx)

@@ -6,6 +6,8 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+
+	"metallb.io/metallb-frr/e2e/need"
 )
 
 // rootFileSystem finds the image's unpacked root file system, or ends the test.
@@ -17,19 +19,11 @@ func rootFileSystem(t testing.TB) string {
 	}
 	switch _, err := os.Stat(filepath.Join(root, "usr/lib/frr/bgpd")); {
 	case os.Geteuid() != 0:
-		without(t, "FRR's namespaces take root")
+		need.Skip(t, "FRR's namespaces take root")
 	case err != nil:
-		without(t, "no FRR: "+err.Error()+" (deploy/images/build makes it)")
+		need.Skip(t, "no FRR: "+err.Error()+" (deploy/images/build makes it)")
 	}
 	return root
-}
-
-func without(t testing.TB, why string) {
-	t.Helper()
-	if os.Getenv("METALLB_NO_SKIP") == "1" {
-		t.Fatal(why)
-	}
-	t.Skip(why)
 }
 
 // moduleRoot is the folder above that holds go.mod.
