@@ -4,6 +4,9 @@
 // with one line that names the pod, its node and the client address it sees:
 //
 //	pod=web-abc node=n1 client=172.31.0.11:40312
+//
+// It answers every datagram with such a line and, after it, what was in the
+// datagram.
 package main
 
 import (
@@ -21,7 +24,7 @@ import (
 )
 
 func main() {
-	addr := flag.String("addr", ":8080", "TCP address for HTTP, and UDP address for an echo of the same line")
+	addr := flag.String("addr", ":8080", "TCP address for HTTP, and UDP address for the same line and an echo")
 	flag.Parse()
 	host, err := os.Hostname()
 	if err != nil {
@@ -52,15 +55,15 @@ func main() {
 	}
 }
 
-// serveUDP answers each datagram with the line for its sender.
+// serveUDP answers each datagram with the line for its sender and its own text.
 func serveUDP(pc net.PacketConn, line func(string) string) {
 	buf := make([]byte, 2048)
 	for {
-		_, from, err := pc.ReadFrom(buf)
+		n, from, err := pc.ReadFrom(buf)
 		if err != nil {
 			log.Fatalf("reading udp: %v", err)
 		}
 		// A lost answer is the asker's to notice.
-		_, _ = pc.WriteTo([]byte(line(from.String())), from)
+		_, _ = pc.WriteTo(append([]byte(line(from.String())), buf[:n]...), from)
 	}
 }
