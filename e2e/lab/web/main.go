@@ -5,6 +5,9 @@
 //
 //	pod=web-abc node=n1 client=172.31.0.11:40312
 //
+// It answers every datagram with such a line and, after it, what was in the
+// datagram.
+//
 // With -linger it goes on serving for that long after it was told to stop, as a
 // well-mannered application does while the word that it leaves is on its way; for
 // the second half of that time /healthz answers 503, so that kube-proxy lets go of
@@ -27,7 +30,7 @@ import (
 )
 
 func main() {
-	addr := flag.String("addr", ":8080", "TCP address for HTTP, and UDP address for an echo of the same line")
+	addr := flag.String("addr", ":8080", "TCP address for HTTP, and UDP address for the same line and an echo")
 	linger := flag.Duration("linger", 0, "how long to go on serving after being told to stop")
 	flag.Parse()
 	host, err := os.Hostname()
@@ -66,15 +69,15 @@ func main() {
 	}
 }
 
-// serveUDP answers each datagram with the line for its sender.
+// serveUDP answers each datagram with the line for its sender and its own text.
 func serveUDP(pc net.PacketConn, line func(string) string) {
 	buf := make([]byte, 2048)
 	for {
-		_, from, err := pc.ReadFrom(buf)
+		n, from, err := pc.ReadFrom(buf)
 		if err != nil {
 			log.Fatalf("reading udp: %v", err)
 		}
 		// A lost answer is the asker's to notice.
-		_, _ = pc.WriteTo([]byte(line(from.String())), from)
+		_, _ = pc.WriteTo(append([]byte(line(from.String())), buf[:n]...), from)
 	}
 }
