@@ -28,7 +28,7 @@ test: ## Everything, once: what CI runs. Installs what it needs
 
 .PHONY: unit
 unit: ## The tests that need nothing but Go
-	$(GO) test ./pkg/... ./cmd/... ./frr-templates/... ./deploy
+	$(GO) test ./pkg/... ./cmd/... ./frr-templates/... ./deploy ./e2e/product
 
 .PHONY: e2e
 e2e: lab-ready ## The cluster scenarios; RUN=<regexp> chooses

@@ -26,6 +26,7 @@ type bench struct {
 
 var benches = []bench{
 	{"announce", "from the creation of a Service to its address, its routes, its first answer, and back", announce},
+	{"bfd-failover", "from the failure of a node to its next hop gone from the routers, and what a stream loses", failover},
 }
 
 func main() { lab.Main(run) }

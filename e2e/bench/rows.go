@@ -23,6 +23,8 @@ type Row struct {
 	Median float64        `json:"median"`
 	P90    float64        `json:"p90"`
 	Max    float64        `json:"max"`
+	// Of is what the figures are out of, such as datagrams sent: the median. 0: of nothing.
+	Of float64 `json:"of,omitempty"`
 }
 
 // milliseconds makes a row of durations.
@@ -31,13 +33,21 @@ func milliseconds(name string, params map[string]any, values []time.Duration) Ro
 	for i, v := range values {
 		ms[i] = float64(v.Microseconds()) / 1000
 	}
-	slices.Sort(ms)
-	r := Row{Name: name, Params: params, Unit: "ms", N: len(ms)}
-	if len(ms) > 0 {
-		r.Median, r.P90, r.Max = ms[len(ms)/2], ms[(len(ms)*9-1)/10], ms[len(ms)-1]
+	return figures(name, "ms", params, ms)
+}
+
+// figures makes a row of values in a unit.
+func figures(name, unit string, params map[string]any, values []float64) Row {
+	values = slices.Sorted(slices.Values(values))
+	r := Row{Name: name, Params: params, Unit: unit, N: len(values)}
+	if len(values) > 0 {
+		r.Median, r.P90, r.Max = median(values), values[(len(values)*9-1)/10], values[len(values)-1]
 	}
 	return r
 }
+
+// median is that of sorted values.
+func median(sorted []float64) float64 { return sorted[len(sorted)/2] }
 
 // table lays rows out for a person.
 func table(rows []Row) string {
@@ -49,7 +59,11 @@ func table(rows []Row) string {
 		for _, k := range slices.Sorted(maps.Keys(r.Params)) {
 			params = append(params, fmt.Sprintf("%s=%v", k, r.Params[k]))
 		}
-		fmt.Fprintf(w, "%s\t%s\t%d\t%.0f\t%.0f\t%.0f\t%s\n", r.Name, strings.Join(params, " "), r.N, r.Median, r.P90, r.Max, r.Unit)
+		unit := r.Unit
+		if r.Of > 0 {
+			unit += fmt.Sprintf(" of %.0f", r.Of)
+		}
+		fmt.Fprintf(w, "%s\t%s\t%d\t%.0f\t%.0f\t%.0f\t%s\n", r.Name, strings.Join(params, " "), r.N, r.Median, r.P90, r.Max, unit)
 	}
 	w.Flush()
 	return b.String()

@@ -12,11 +12,84 @@ import (
 	"metallb.io/metallb-frr/e2e/lab"
 )
 
+// BFD is what a BFD profile asks for. The zero value is no BFD.
+type BFD struct {
+	// Interval is both that of sending and that of receiving, in whole
+	// milliseconds. The lab's routers go down to 50 ms.
+	Interval time.Duration
+	// Multiplier is how many packets in a row may be missing.
+	Multiplier int
+}
+
+// String returns 300x3, or none.
+func (b BFD) String() string {
+	if b == (BFD{}) {
+		return "none"
+	}
+	return fmt.Sprintf("%dx%d", b.Interval.Milliseconds(), b.Multiplier)
+}
+
+// Detection is how long a router hears nothing before it takes the node for gone
+// (RFC 5880 section 6.8.4).
+func (b BFD) Detection() time.Duration { return time.Duration(b.Multiplier) * b.Interval }
+
+// Limit is how long after a fault a node may still be a next hop: a quarter more
+// than the detection time, and 120 ms in which the router's bgpd and kernel follow.
+// Without BFD it is the hold time of 9 s and the same 120 ms.
+func (b BFD) Limit() time.Duration {
+	const follow = 120 * time.Millisecond
+	if b == (BFD{}) {
+		return 9*time.Second + follow
+	}
+	return b.Detection()*5/4 + follow
+}
+
+// SetBFD gives the cluster the configuration of [Config] with that BFD profile, and
+// the lab's routers BFD, or takes it from both. Sessions stay, and may still be at
+// it on return.
+func SetBFD(ctx context.Context, l *lab.Lab, b BFD) error {
+	not := ""
+	if b == (BFD{}) {
+		not = "no "
+	}
+	for _, r := range l.Routers() {
+		cmds := []string{"configure terminal", fmt.Sprintf("router bgp %d", l.Spec.RouterASN), not + "neighbor nodes4 bfd"}
+		if not == "" {
+			cmds = append(cmds, "neighbor nodes4 bfd profile lab")
+		}
+		if out, err := r.Vtysh(ctx, cmds...); err != nil {
+			return fmt.Errorf("setting BFD on %s: %w\n%s", r.Name, err, out)
+		}
+	}
+	return Apply(ctx, l, Config(l, ConfigOptions{NoBFD: b == (BFD{}), BFD: b}))
+}
+
+// bfdPeer is a BFD session as a router has it.
+type bfdPeer struct {
+	Peer, Status string
+	Interval     int `json:"remote-transmit-interval"` // ms
+	Multiplier   int `json:"remote-detect-multiplier"`
+}
+
 // WaitBFD waits until the router has n BFD sessions over IPv4 that are up and past
 // the slow beginning, in which packets are a second apart (RFC 5880 section
 // 6.8.3). FRR has no way to tell of it, so it is asked. A BGP session is established before its BFD
 // session is up, and a node that dies in between is noticed by the hold time only.
 func WaitBFD(ctx context.Context, r *lab.Router, n int) error {
+	return waitBFD(ctx, r, n, func(p bfdPeer) bool {
+		return p.Status == "up" && (n == 0 || p.Interval < 1000)
+	})
+}
+
+// WaitBFDAt is WaitBFD for sessions in which the nodes have the parameters of b.
+func WaitBFDAt(ctx context.Context, r *lab.Router, n int, b BFD) error {
+	return waitBFD(ctx, r, n, func(p bfdPeer) bool {
+		return p.Status == "up" && p.Interval == int(b.Interval.Milliseconds()) && p.Multiplier == b.Multiplier
+	})
+}
+
+// waitBFD waits until the router has n sessions over IPv4 that count.
+func waitBFD(ctx context.Context, r *lab.Router, n int, counts func(bfdPeer) bool) error {
 	ask := time.NewTicker(100 * time.Millisecond)
 	defer ask.Stop()
 	for {
@@ -24,25 +97,22 @@ func WaitBFD(ctx context.Context, r *lab.Router, n int) error {
 		if err != nil {
 			return err
 		}
-		var peers []struct {
-			Peer, Status string
-			Interval     int `json:"remote-transmit-interval"` // ms
-		}
+		var peers []bfdPeer
 		if err := json.Unmarshal([]byte(text), &peers); err != nil {
 			return fmt.Errorf("reading the BFD peers of %s: %w", r.Name, err)
 		}
-		up := 0
+		have := 0
 		for _, p := range peers {
-			if a, err := netip.ParseAddr(p.Peer); err == nil && a.Is4() && p.Status == "up" && (n == 0 || p.Interval < 1000) {
-				up++
+			if a, err := netip.ParseAddr(p.Peer); err == nil && a.Is4() && counts(p) {
+				have++
 			}
 		}
-		if up == n {
+		if have == n {
 			return nil
 		}
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("waiting for %d BFD sessions on %s, %d are up: %w", n, r.Name, up, context.Cause(ctx))
+			return fmt.Errorf("waiting for %d BFD sessions on %s, it has %d of %+v: %w", n, r.Name, have, peers, context.Cause(ctx))
 		case <-ask.C:
 		}
 	}

@@ -5,6 +5,7 @@ package product
 import (
 	"fmt"
 	"strings"
+	"time"
 
 	"metallb.io/metallb-frr/e2e/lab"
 )
@@ -15,6 +16,8 @@ type ConfigOptions struct {
 	Pool string
 	// NoBFD leaves out the BFD profile.
 	NoBFD bool
+	// BFD is what the BFD profile says; 300x3 where zero.
+	BFD BFD
 }
 
 // Config returns the pool, the peers, the BFD profile and the advertisement that
@@ -30,7 +33,10 @@ func Config(l *lab.Lab, o ConfigOptions) string {
 	if o.NoBFD {
 		bfd = ""
 	} else {
-		b.WriteString(bfdProfile)
+		if o.BFD == (BFD{}) {
+			o.BFD = BFD{300 * time.Millisecond, 3}
+		}
+		fmt.Fprintf(&b, bfdProfile, o.BFD.Interval.Milliseconds(), o.BFD.Multiplier)
 	}
 	for i, r := range l.Routers() {
 		hold := ""
@@ -129,6 +135,7 @@ spec:
   localPref: 100
 `
 
+// bfdProfile takes the interval in milliseconds and the multiplier.
 const bfdProfile = `---
 apiVersion: metallb.io/v1beta1
 kind: BFDProfile
@@ -136,7 +143,7 @@ metadata:
   name: tor-bfd
   namespace: metallb-system
 spec:
-  receiveInterval: 300
-  transmitInterval: 300
-  detectMultiplier: 3
+  receiveInterval: %[1]d
+  transmitInterval: %[1]d
+  detectMultiplier: %[2]d
 `

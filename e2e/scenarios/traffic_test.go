@@ -4,17 +4,11 @@ package scenarios_test
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"maps"
-	"net"
 	"net/netip"
-	"os"
 	"slices"
-	"sync"
-	"sync/atomic"
 	"testing"
-	"time"
 
 	"metallb.io/metallb-frr/e2e/product"
 )
@@ -41,89 +35,31 @@ func (w *world) answers(t *testing.T, ctx context.Context, to netip.AddrPort, no
 
 func url(to netip.AddrPort) string { return "http://" + to.String() + "/" }
 
-// stream is a steady flow of UDP datagrams from the client, each of which is
-// answered.
-type stream struct {
-	stop           context.CancelFunc
-	senders        sync.WaitGroup
-	receivers      sync.WaitGroup
-	sent, received atomic.Int64
-	conns          []net.Conn
-}
-
-// flows and pause make 1000 datagrams a second.
-const (
-	flows = 8
-	pause = 8 * time.Millisecond
-)
+// stream is a steady flow of 1000 UDP datagrams a second from the client, each of
+// which is answered.
+type stream struct{ *product.Datagrams }
 
 func (w *world) stream(t *testing.T, ctx context.Context, to netip.AddrPort) *stream {
 	t.Helper()
-	ctx, stop := context.WithCancel(ctx)
-	s := &stream{stop: stop}
-	for range flows {
-		conn, err := w.Client(0).Dial(ctx, "udp", to.String())
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { conn.Close() })
-		s.conns = append(s.conns, conn)
-		s.senders.Go(func() { s.send(ctx, conn) })
-		s.receivers.Go(func() { s.receive(conn) })
+	d, err := product.StartDatagrams(ctx, w.Client(0), to, 16, 1000)
+	if err != nil {
+		t.Fatal(err)
 	}
-	return s
+	t.Cleanup(func() { d.Stop() })
+	return &stream{d}
 }
 
-func (s *stream) send(ctx context.Context, conn net.Conn) {
-	tick := time.NewTicker(pause)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-		}
-		s.sent.Add(1)
-		// What the network reports back (ICMP) is a loss, and counts as one.
-		_, _ = conn.Write([]byte("?"))
-	}
-}
-
-func (s *stream) receive(conn net.Conn) {
-	buf := make([]byte, 2048)
-	for {
-		switch _, err := conn.Read(buf); {
-		case err == nil:
-			s.received.Add(1)
-		case errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, net.ErrClosed):
-			return
-		}
-	}
-}
-
-// end stops sending, gives the last answers two seconds, and returns how many
+// end stops sending, gives the last answers a second, and returns how many
 // datagrams were sent and how many of them had no answer.
 func (s *stream) end() (sent, lost int64) {
-	s.stop()
-	s.senders.Wait()
-	for _, c := range s.conns {
-		c.SetReadDeadline(time.Now().Add(2 * time.Second))
-	}
-	s.receivers.Wait()
-	return s.sent.Load(), s.sent.Load() - s.received.Load()
+	d := s.Stop()
+	return int64(d.Sent), int64(d.Lost)
 }
 
 // past waits until n more datagrams have been sent than by now.
 func (s *stream) past(t *testing.T, ctx context.Context, n int64) {
 	t.Helper()
-	until := s.sent.Load() + n
-	tick := time.NewTicker(pause)
-	defer tick.Stop()
-	for s.sent.Load() < until {
-		select {
-		case <-ctx.Done():
-			t.Fatal(context.Cause(ctx))
-		case <-tick.C:
-		}
+	if err := s.Past(ctx, int(n)); err != nil {
+		t.Fatal(err)
 	}
 }
