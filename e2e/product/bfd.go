@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/netip"
+	"strings"
 	"time"
 
 	"metallb.io/metallb-frr/e2e/lab"
@@ -45,23 +46,45 @@ func (b BFD) Limit() time.Duration {
 }
 
 // SetBFD gives the cluster the configuration of [Config] with that BFD profile, and
-// the lab's routers BFD, or takes it from both. Sessions stay, and may still be at
-// it on return.
+// the lab's routers BFD, or takes it from both. A change from one profile to another
+// leaves the sessions alone; they may still be at it on return.
 func SetBFD(ctx context.Context, l *lab.Lab, b BFD) error {
-	not := ""
-	if b == (BFD{}) {
-		not = "no "
-	}
 	for _, r := range l.Routers() {
-		cmds := []string{"configure terminal", fmt.Sprintf("router bgp %d", l.Spec.RouterASN), not + "neighbor nodes4 bfd"}
-		if not == "" {
-			cmds = append(cmds, "neighbor nodes4 bfd profile lab")
-		}
-		if out, err := r.Vtysh(ctx, cmds...); err != nil {
-			return fmt.Errorf("setting BFD on %s: %w\n%s", r.Name, err, out)
+		if err := setRouterBFD(ctx, r, l.Spec.RouterASN, b != BFD{}); err != nil {
+			return fmt.Errorf("setting BFD on %s: %w", r.Name, err)
 		}
 	}
 	return Apply(ctx, l, Config(l, ConfigOptions{NoBFD: b == (BFD{}), BFD: b}))
+}
+
+func setRouterBFD(ctx context.Context, r *lab.Router, asn uint32, on bool) error {
+	conf, err := r.Vtysh(ctx, "show running-config")
+	if err != nil || strings.Contains(conf, " neighbor nodes4 bfd\n") == on {
+		return err
+	}
+	enter := []string{"configure terminal", fmt.Sprintf("router bgp %d", asn)}
+	if on {
+		_, err = r.Vtysh(ctx, append(enter, "neighbor nodes4 bfd", "neighbor nodes4 bfd profile lab")...)
+		return err
+	}
+	if _, err := r.Vtysh(ctx, append(enter, "no neighbor nodes4 bfd")...); err != nil {
+		return err
+	}
+	// The nodes end their sessions, whose BFD is down, and begin none before
+	// they have no BFD either. All routes are gone then.
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		routes, err := r.Routes(ctx)
+		if err != nil || len(routes) == 0 {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("waiting for the sessions to end, there are %v: %w", routes, context.Cause(ctx))
+		case <-tick.C:
+		}
+	}
 }
 
 // bfdPeer is a BFD session as a router has it.
@@ -73,8 +96,9 @@ type bfdPeer struct {
 
 // WaitBFD waits until the router has n BFD sessions over IPv4 that are up and past
 // the slow beginning, in which packets are a second apart (RFC 5880 section
-// 6.8.3). FRR has no way to tell of it, so it is asked. A BGP session is established before its BFD
-// session is up, and a node that dies in between is noticed by the hold time only.
+// 6.8.3). FRR has no way to tell of it, so it is asked. FRR begins a BGP session once
+// BFD is up, and then replaces the BFD session by one that knows its interface: a
+// node that dies before that one is up is noticed by the hold time only.
 func WaitBFD(ctx context.Context, r *lab.Router, n int) error {
 	return waitBFD(ctx, r, n, func(p bfdPeer) bool {
 		return p.Status == "up" && (n == 0 || p.Interval < 1000)
