@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/netip"
+	"strings"
 	"time"
 
 	"metallb.io/metallb-frr/e2e/lab"
@@ -45,23 +46,31 @@ func (b BFD) Limit() time.Duration {
 }
 
 // SetBFD gives the cluster the configuration of [Config] with that BFD profile, and
-// the lab's routers BFD, or takes it from both. Sessions stay, and may still be at
-// it on return.
+// the lab's routers BFD, or takes it from both, which ends sessions. From one profile
+// to another they stay. They may still be at it on return: see [Failover.Settle].
 func SetBFD(ctx context.Context, l *lab.Lab, b BFD) error {
-	not := ""
-	if b == (BFD{}) {
-		not = "no "
-	}
 	for _, r := range l.Routers() {
-		cmds := []string{"configure terminal", fmt.Sprintf("router bgp %d", l.Spec.RouterASN), not + "neighbor nodes4 bfd"}
-		if not == "" {
-			cmds = append(cmds, "neighbor nodes4 bfd profile lab")
-		}
-		if out, err := r.Vtysh(ctx, cmds...); err != nil {
-			return fmt.Errorf("setting BFD on %s: %w\n%s", r.Name, err, out)
+		if err := setRouterBFD(ctx, r, l.Spec.RouterASN, b != BFD{}); err != nil {
+			return fmt.Errorf("setting BFD on %s: %w", r.Name, err)
 		}
 	}
 	return Apply(ctx, l, Config(l, ConfigOptions{NoBFD: b == (BFD{}), BFD: b}))
+}
+
+func setRouterBFD(ctx context.Context, r *lab.Router, asn uint32, on bool) error {
+	conf, err := r.Vtysh(ctx, "show running-config")
+	if err != nil || strings.Contains(conf, " neighbor nodes4 bfd\n") == on {
+		return err
+	}
+	enter := []string{"configure terminal", fmt.Sprintf("router bgp %d", asn)}
+	if on {
+		_, err = r.Vtysh(ctx, append(enter, "neighbor nodes4 bfd", "neighbor nodes4 bfd profile lab")...)
+		return err
+	}
+	// The nodes are told that BFD is down, and most end their sessions. They
+	// begin them again when they have no BFD either.
+	_, err = r.Vtysh(ctx, append(enter, "no neighbor nodes4 bfd")...)
+	return err
 }
 
 // bfdPeer is a BFD session as a router has it.
@@ -73,8 +82,9 @@ type bfdPeer struct {
 
 // WaitBFD waits until the router has n BFD sessions over IPv4 that are up and past
 // the slow beginning, in which packets are a second apart (RFC 5880 section
-// 6.8.3). FRR has no way to tell of it, so it is asked. A BGP session is established before its BFD
-// session is up, and a node that dies in between is noticed by the hold time only.
+// 6.8.3). FRR has no way to tell of it, so it is asked. FRR begins a BGP session once
+// BFD is up, and then replaces the BFD session by one that knows its interface: a
+// node that dies before that one is up is noticed by the hold time only.
 func WaitBFD(ctx context.Context, r *lab.Router, n int) error {
 	return waitBFD(ctx, r, n, func(p bfdPeer) bool {
 		return p.Status == "up" && (n == 0 || p.Interval < 1000)

@@ -18,7 +18,7 @@ import (
 )
 
 // lastAnswer is how long after the last datagram an answer may come.
-const lastAnswer = time.Second
+const lastAnswer = 2 * time.Second
 
 // Datagrams is a steady flow of UDP datagrams from a client to the lab's web app,
 // which answers each with what was in it.

@@ -49,7 +49,7 @@ func (w *world) stream(t *testing.T, ctx context.Context, to netip.AddrPort) *st
 	return &stream{d}
 }
 
-// end stops sending, gives the last answers a second, and returns how many
+// end stops sending, gives the last answers two seconds, and returns how many
 // datagrams were sent and how many of them had no answer.
 func (s *stream) end() (sent, lost int64) {
 	d := s.Stop()

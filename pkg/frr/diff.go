@@ -144,7 +144,7 @@ func (d *differ) commands() []Command {
 			nets = append(nets, l.undo())
 		}
 	}
-	return slices.Concat(first, set, nets, undo)
+	return slices.Concat(first, set, nets, undo, d.wake(undo))
 }
 
 func (l located) set() Command { return Command{Line: l.Line, Origins: l.origins.Origins} }

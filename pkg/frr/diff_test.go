@@ -21,6 +21,8 @@ const (
 		"---\nkind: EndpointSlice\nmetadata: {name: web-a, namespace: default, labels: {kubernetes.io/service-name: web}}\nendpoints: [{addresses: [10.244.0.1]}]\n"
 )
 
+const diffBFD = "---\nkind: BFDProfile\nmetadata: {name: fast}\nspec: {}\n"
+
 func diffPeer(name, addr, extra string) string {
 	return fmt.Sprintf("---\nkind: BGPPeer\nmetadata: {name: %s}\nspec: {myASN: 65100, peerASN: 65000, peerAddress: %s%s}\n", name, addr, extra)
 }
@@ -97,6 +99,10 @@ func TestDiff(t *testing.T) {
 		{"to one peer less", base, tor1 + tor2 + diffAd("all", "peers: [tor1]") + diffWeb, []string{"no " + out("2")}, []frr.SoftClear{clear2}},
 		{"timers: set, not undone", diffPeer("tor1", "10.0.0.1", ", holdTime: 30s"), diffPeer("tor1", "10.0.0.1", ", holdTime: 90s"), []string{
 			"router bgp 65100 / neighbor 10.0.0.1 timers 30 90",
+		}, nil},
+		{"no BFD any more: the session is woken", diffPeer("tor1", "10.0.0.1", ", bfdProfile: fast") + diffBFD, tor1, []string{
+			"router bgp 65100 / no neighbor 10.0.0.1 bfd profile fast", "router bgp 65100 / no neighbor 10.0.0.1 bfd", "bfd / no profile fast",
+			"router bgp 65100 / neighbor 10.0.0.1 timers connect 1",
 		}, nil},
 		{"a password", diffPeer("tor1", "10.0.0.1", ""), diffPeer("tor1", "10.0.0.1", ", password: one"), []string{"router bgp 65100 / neighbor 10.0.0.1 password one"}, nil},
 		{"another password", diffPeer("tor1", "10.0.0.1", ", password: one"), diffPeer("tor1", "10.0.0.1", ", password: two"), []string{"router bgp 65100 / neighbor 10.0.0.1 password two"}, nil},
