@@ -47,8 +47,8 @@ func (f *forwarding) ready(n *intent.Node) bool {
 // first settles the question before the first pass where it can be settled at
 // once: kube-proxy is ready, or FRR announces already, because it is the speaker
 // that has restarted and not the node. Such a speaker must not withdraw anything.
-func (f *forwarding) first(ctx context.Context, announces func(context.Context) bool) {
-	if ok, _ := askProxy(ctx); ok || announces(ctx) {
+func (f *forwarding) first(ctx context.Context, announces bool) {
+	if ok, _ := askProxy(ctx); ok || announces {
 		f.proxy.Store(true)
 	}
 }
