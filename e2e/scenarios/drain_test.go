@@ -204,3 +204,51 @@ func pathOf(ctx context.Context, r *lab.Router, n *lab.Node, p netip.Prefix) (st
 	}
 	return "gone", nil
 }
+
+// A node that lost power takes no traffic before it can pass it on, neither to
+// pods elsewhere (Cluster) nor to its own (Local), also when it is back before
+// anybody has called its pods unready.
+func TestReturnedNodeLosesNothing(t *testing.T) {
+	for _, policy := range []string{"Cluster", "Local"} {
+		t.Run(policy, func(t *testing.T) {
+			ctx, w := begin(t)
+			rec := w.record(t, ctx)
+			ns := w.namespace(t, ctx)
+			on := everywhere
+			if policy == "Cluster" {
+				on = []string{"n1", "n2"}
+			}
+			w.apply(t, ctx, w.torConfig()+webPods(ns, "web", on...)+service(ns, "web", policy))
+			w.podsReady(t, ctx, ns, "web")
+			addr := w.address(t, ctx, ns, "web")
+			rec.reach(t, ctx, host(addr), everywhere...)
+			w.watched(t, ctx)
+			n := w.Node(2)
+			if err := n.PowerCut(ctx); err != nil {
+				t.Fatal(err)
+			}
+			rec.reach(t, ctx, host(addr), "n1", "n2")
+			to := netip.AddrPortFrom(addr, 80)
+			w.answers(t, ctx, to, "n1", "n2")
+
+			s := w.stream(t, ctx, to)
+			if err := n.PowerOn(ctx); err != nil {
+				t.Fatal(err)
+			}
+			began := time.Now()
+			rec.reach(t, ctx, host(addr), everywhere...)
+			back := time.Since(began)
+			s.past(t, ctx, 2000)
+			if sent, lost := s.end(); lost != 0 || sent < 2000 {
+				t.Errorf("%d of %d datagrams lost, want none", lost, sent)
+			} else {
+				t.Logf("%d datagrams, none lost; back after %v", sent, back.Round(100*time.Millisecond))
+			}
+			w.answers(t, ctx, to, on...)
+			w.agree(t, ctx)
+			if err := w.WaitReady(ctx, began, n.Name); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
