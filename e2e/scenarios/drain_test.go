@@ -48,7 +48,7 @@ func TestNodeLeavesService(t *testing.T) {
 			w.answers(t, ctx, to, everywhere...)
 			w.watched(t, ctx)
 			n, sessions := w.Node(c.node), w.sessions(t, ctx)
-			t.Cleanup(func() { w.Kubectl(context.Background(), c.back...) }) //nolint:errcheck // done already, where the test succeeds
+			t.Cleanup(func() { w.Kubectl(context.Background(), c.back...) }) // done already, where the test succeeds
 			since := time.Now()
 
 			s := w.stream(t, ctx, to)
