@@ -19,7 +19,8 @@ import (
 // Its health check alone does not tell: it answers 200 from its start, before it
 // has written any, and says then that it was updated just now. What tells is its
 // gauge of the last time that the rules were synced, which is there, for each IP
-// family, from the first time on (kubernetes/pkg/proxy). Where the metrics are turned off or elsewhere,
+// family, from the first time on (kubernetes/pkg/proxy; with 1.36 0.2 to 0.3 s
+// later, with hardly a Service and nothing else to do). Where the metrics are turned off or elsewhere,
 // the health check must do: each family was updated after we asked first, or so
 // long ago that it was not the start.
 type kubeProxy struct {
