@@ -29,6 +29,7 @@ type options struct {
 	namespace, node, pod, podUID string
 	class                        string
 	ignoreExclude                bool
+	drain                        drainFlags
 	conf, vtysh, bmp, frrLog     string
 	ignoredDebounce, ignoredHost string
 }
@@ -60,6 +61,7 @@ func (o *options) register(fs *flag.FlagSet) {
 	fs.StringVar(&o.podUID, "pod-uid", os.Getenv("METALLB_POD_UID"), "UID of this Pod (METALLB_POD_UID)")
 	fs.StringVar(&o.class, "lb-class", "", "serve only Services of this loadBalancerClass; empty: only those without one")
 	fs.BoolVar(&o.ignoreExclude, "ignore-exclude-lb", false, "announce from nodes labelled node.kubernetes.io/exclude-from-external-load-balancers too")
+	o.drain.register(fs)
 	fs.StringVar(&o.conf, "frr-conf", "/etc/frr/frr.conf", "file that keeps FRR's configuration for its own restart")
 	fs.StringVar(&o.vtysh, "vtysh", "vtysh", "command that starts vtysh, words separated by blanks")
 	fs.StringVar(&o.bmp, "bmp-listen", "127.0.0.1:11019", "address where bgpd reports its sessions (BMP)")
@@ -72,13 +74,17 @@ func (o *options) run(ctx context.Context, log logr.Logger) error {
 	if o.node == "" || o.namespace == "" {
 		return fmt.Errorf("--node-name %q and --namespace %q must be set; in a Pod by METALLB_NODE_NAME and METALLB_NAMESPACE", o.node, o.namespace)
 	}
+	drainOn, err := o.drain.check()
+	if err != nil {
+		return err
+	}
 	log.Info("starting", "node", o.node, "version", telemetry.ReadBuild().Version)
 	cfg, err := ctrl.GetConfig()
 	if err != nil {
 		return fmt.Errorf("reaching the API server: %w", err)
 	}
 	c, err := cluster.New(cfg, cluster.Options{
-		Namespace: o.namespace, LoadBalancerClass: o.class, IgnoreExcludeLabel: o.ignoreExclude,
+		Namespace: o.namespace, LoadBalancerClass: o.class, IgnoreExcludeLabel: o.ignoreExclude, DrainOn: drainOn,
 		Endpoints: true, FieldOwner: "metallb-speaker", Host: o.node, Log: log,
 	})
 	if err != nil {

@@ -49,8 +49,9 @@ func (o *options) speaker(c *cluster.Cluster, driver *vtysh.Driver, listener *bm
 	at := listener.Addr()
 	return speaker.New(speaker.Options{
 		Node: o.node, Cluster: c, FRR: driver, BMP: listener, Log: log, Metrics: gauges, Passes: passes,
-		Document: frr.Options{LogLevel: o.frrLog, BMPHost: at.Addr().String(), BMPPort: at.Port()},
-		Owner:    speaker.Owner{Name: o.pod, UID: o.podUID},
+		Document:  frr.Options{LogLevel: o.frrLog, BMPHost: at.Addr().String(), BMPPort: at.Port()},
+		DrainWait: o.drain.wait,
+		Owner:     speaker.Owner{Name: o.pod, UID: o.podUID},
 	}), nil
 }
 

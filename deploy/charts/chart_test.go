@@ -79,19 +79,21 @@ func TestNamesThatOthersRelyOn(t *testing.T) {
 
 func TestValuesTakeEffect(t *testing.T) {
 	for set, want := range map[string]string{
-		"loadBalancerClass=example.com/lb":   "--lb-class=example.com/lb\n",
-		"controller.replicas=3":              "replicas: 3\n",
-		"speaker.logLevel=debug":             "--log-level=debug\n",
-		"speaker.ignoreExcludeLB=true":       "--ignore-exclude-lb=true\n",
-		"speaker.logLevel=warn":              "value: warnings\n",
-		"prometheus.scrapeAnnotations=true":  "prometheus.io/port: \"9120\"\n",
-		"prometheus.metricsPort=9999":        "--port=9999\n",
-		"speaker.image.tag=x":                "quay.io/metallb/speaker:x\"\n",
-		"speaker.frr.drainWait=3":            "value: \"3\"\n",
-		"speaker.serviceAccount.name=other":  "serviceAccountName: other\n",
-		"controller.livenessProbe.port=1234": "--health-probe-port=1234\n",
-		"speaker.podAnnotations.a=b":         "a: b\n",
-		"imagePullSecrets[0].name=pull":      "- name: pull\n",
+		"loadBalancerClass=example.com/lb":               "--lb-class=example.com/lb\n",
+		"controller.replicas=3":                          "replicas: 3\n",
+		"speaker.logLevel=debug":                         "--log-level=debug\n",
+		"speaker.ignoreExcludeLB=true":                   "--ignore-exclude-lb=true\n",
+		"speaker.frr.drainWait=2":                        "--drain-wait=2s\n",
+		"speaker.drainOn={cordon,condition/Ready=False}": "--drain-on=cordon,condition/Ready=False\n",
+		"speaker.logLevel=warn":                          "value: warnings\n",
+		"prometheus.scrapeAnnotations=true":              "prometheus.io/port: \"9120\"\n",
+		"prometheus.metricsPort=9999":                    "--port=9999\n",
+		"speaker.image.tag=x":                            "quay.io/metallb/speaker:x\"\n",
+		"speaker.frr.drainWait=3":                        "value: \"3\"\n",
+		"speaker.serviceAccount.name=other":              "serviceAccountName: other\n",
+		"controller.livenessProbe.port=1234":             "--health-probe-port=1234\n",
+		"speaker.podAnnotations.a=b":                     "a: b\n",
+		"imagePullSecrets[0].name=pull":                  "- name: pull\n",
 	} {
 		if out, err := render(t, set); err != nil || !strings.Contains(out, want) {
 			t.Errorf("--set %s: no %q in the rendering, %v", set, want, err)
@@ -127,6 +129,8 @@ func TestWhatCannotBeMetIsRefusedByName(t *testing.T) {
 		"speaker.logLevle=debug":                 "logLevle",
 		"speaker.logLevel=loud":                  "/speaker/logLevel",
 		"speaker.frr.drainWait=9":                "/speaker/frr/drainWait",
+		"speaker.drainOn=cordon":                 "/speaker/drainOn",
+		"speaker.drainOn={two words}":            "/speaker/drainOn/0",
 	} {
 		out, err := render(t, set)
 		if err == nil {

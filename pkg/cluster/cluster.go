@@ -21,9 +21,11 @@ import (
 type Options struct {
 	// Namespace that the product's own objects live in. Required.
 	Namespace string
-	// LoadBalancerClass and IgnoreExcludeLabel are handed on in Snapshots.
+	// LoadBalancerClass, IgnoreExcludeLabel and DrainOn are handed on in
+	// Snapshots.
 	LoadBalancerClass  string
 	IgnoreExcludeLabel bool
+	DrainOn            intent.DrainOn
 	// Endpoints: EndpointSlices are watched. Without, Snapshots have none.
 	Endpoints bool
 	// StatusWriter: this process writes the status of objects that users
@@ -143,6 +145,7 @@ func (c *Cluster) Read() *intent.Snapshot {
 			Namespace:          c.options.Namespace,
 			LoadBalancerClass:  c.options.LoadBalancerClass,
 			IgnoreExcludeLabel: c.options.IgnoreExcludeLabel,
+			DrainOn:            c.options.DrainOn,
 		}
 	} else {
 		next = *c.snapshot

@@ -82,15 +82,17 @@ func sameService(a, b *corev1.Service) bool {
 		apiequality.Semantic.DeepEqual(a.Spec, b.Spec) && apiequality.Semantic.DeepEqual(a.Status, b.Status)
 }
 
-// trimNode keeps a Node's labels, InternalIPs and the two conditions that matter,
+// trimNode keeps a Node's labels, InternalIPs, cordon, taints and conditions,
 // without their times: a kubelet's heartbeat changes nothing.
 func trimNode(n *corev1.Node) *corev1.Node {
 	t := &corev1.Node{ObjectMeta: bareMeta(&n.ObjectMeta)}
 	t.Labels = n.Labels
+	t.Spec.Unschedulable = n.Spec.Unschedulable
+	for _, taint := range n.Spec.Taints {
+		t.Spec.Taints = append(t.Spec.Taints, corev1.Taint{Key: taint.Key, Value: taint.Value, Effect: taint.Effect})
+	}
 	for _, c := range n.Status.Conditions {
-		if c.Type == corev1.NodeReady || c.Type == corev1.NodeNetworkUnavailable {
-			t.Status.Conditions = append(t.Status.Conditions, corev1.NodeCondition{Type: c.Type, Status: c.Status})
-		}
+		t.Status.Conditions = append(t.Status.Conditions, corev1.NodeCondition{Type: c.Type, Status: c.Status})
 	}
 	for _, a := range n.Status.Addresses {
 		if a.Type == corev1.NodeInternalIP {
@@ -101,7 +103,7 @@ func trimNode(n *corev1.Node) *corev1.Node {
 }
 
 func sameNode(a, b *corev1.Node) bool {
-	return maps.Equal(a.Labels, b.Labels) && apiequality.Semantic.DeepEqual(a.Status, b.Status)
+	return maps.Equal(a.Labels, b.Labels) && apiequality.Semantic.DeepEqual(a.Spec, b.Spec) && apiequality.Semantic.DeepEqual(a.Status, b.Status)
 }
 
 func trimNamespace(n *corev1.Namespace) *corev1.Namespace {

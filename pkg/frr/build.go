@@ -140,7 +140,7 @@ func (b *builder) router(r *plan.Router) {
 	header := routerNode(r)
 	b.add("router "+r.VRF, r.Origins, nil, "router", map[string]any{
 		"ASN": r.ASN, "VRF": r.VRF, "RouterID": addrText(r.RouterID),
-		"BMPHost": b.o.BMPHost, "BMPPort": b.o.BMPPort,
+		"BMPHost": b.o.BMPHost, "BMPPort": b.o.BMPPort, "GracefulShutdown": r.Marked,
 	})
 	for _, s := range r.Sessions {
 		b.add("neighbor "+s.ID, []intent.Ref{s.Peer.Ref()}, header, "neighbor", neighborData(s))

@@ -120,7 +120,8 @@ func (d *differ) commands() []Command {
 			continue
 		}
 		c := l.undo()
-		if strings.HasPrefix(l.Text, "router ") {
+		if strings.HasPrefix(l.Text, "router ") || l.Text == "bgp graceful-shutdown" {
+			// The latter, lest new routes come marked for a moment.
 			first = append(first, c)
 		} else {
 			undo = append(undo, c)

@@ -44,7 +44,8 @@ func (r *random) object(out *strings.Builder, kind, version, name, spec string) 
 
 func (r *random) manifests() string {
 	var out strings.Builder
-	fmt.Fprintf(&out, "apiVersion: v1\nkind: Node\nmetadata: {name: n1}\nstatus: {addresses: [{type: InternalIP, address: %s}]}\n", r.pick("10.0.0.11", "10.0.0.11", "'fd00::11'"))
+	fmt.Fprintf(&out, "apiVersion: v1\nkind: Node\nmetadata: {name: n1%s}\nstatus: {addresses: [{type: InternalIP, address: %s}]}\n",
+		r.pick("", "", ", labels: {node.kubernetes.io/exclude-from-external-load-balancers: ''}"), r.pick("10.0.0.11", "10.0.0.11", "'fd00::11'"))
 	r.object(&out, "IPAddressPool", "v1beta1", "pool", "addresses: [203.0.113.0/24, 'fd00:5::/64']")
 	for _, name := range []string{"f1", "f2"} {
 		r.object(&out, "BFDProfile", "v1beta1", name, r.some(fmt.Sprintf("detectMultiplier: %d", 2+r.IntN(3)), "receiveInterval: "+r.pick("100", "300"),
@@ -114,7 +115,7 @@ func (r *random) document(t *testing.T, prev *frr.Document) (doc, fresh *frr.Doc
 	if err != nil {
 		t.Fatalf("%v\n%s", err, manifests)
 	}
-	p := plan.ForNode(nil, intent.Resolve(nil, snapshot), plan.NodeFacts{Name: "n1", Forwarding: true}).Plan
+	p := plan.ForNode(nil, intent.Resolve(nil, snapshot), plan.NodeFacts{Name: "n1", Forwarding: true, Marking: r.often(5)}).Plan
 	if fresh, err = frr.Build(nil, p, frr.Options{}); err != nil {
 		t.Fatal(err)
 	}

@@ -39,8 +39,6 @@ type Config struct {
 	BFDProfiles []*BFDProfile
 	Nodes       []*Node // sorted by name
 
-	IgnoreExcludeLabel bool
-
 	findings []Finding
 }
 
@@ -273,11 +271,8 @@ type Node struct {
 	Labels labels.Set
 	// Ready is the node condition of that name.
 	Ready bool
-	// Unavailable: condition NetworkUnavailable is True.
-	Unavailable bool
-	// Excluded: the label node.kubernetes.io/exclude-from-external-load-balancers
-	// is there and counts.
-	Excluded  bool
+	// Leaving says why the node is to be out of service; nil: it is not.
+	Leaving   *Leaving
 	Addresses []netip.Addr // InternalIPs
 }
 

@@ -27,6 +27,8 @@ type Snapshot struct {
 	// IgnoreExcludeLabel makes nodes announce although they carry the label
 	// node.kubernetes.io/exclude-from-external-load-balancers.
 	IgnoreExcludeLabel bool
+	// DrainOn is what else takes a node out of service.
+	DrainOn DrainOn
 
 	// The kinds that users write, each sorted by name.
 	Pools       []*v1beta1.IPAddressPool

@@ -100,6 +100,9 @@ func newView(c *intent.Config, facts NodeFacts) *view {
 		return v
 	}
 	v.routers, v.findings = RoutersFor(c, v.node)
+	for _, r := range v.routers {
+		r.Marked = v.node.Leaving != nil
+	}
 	profiles := map[string]*intent.BFDProfile{}
 	for _, r := range v.routers {
 		for _, s := range r.Sessions {

@@ -21,6 +21,9 @@ const (
 	// NodeExcluded: the node carries the label
 	// node.kubernetes.io/exclude-from-external-load-balancers.
 	NodeExcluded intent.Reason = "NodeExcluded"
+	// NodeDraining: the node has a taint or a condition, or is cordoned, of
+	// which the flag --drain-on says that it takes a node out of service.
+	NodeDraining intent.Reason = "NodeDraining"
 	// NodeNotForwarding: the node's kube-proxy is not ready.
 	NodeNotForwarding intent.Reason = "NodeNotForwarding"
 	// NoLocalEndpoint: externalTrafficPolicy Local, and no endpoint on the node

@@ -34,6 +34,7 @@ var decisionRows = []struct {
 	{"one for the node, one for the Service", base + ad("x", strings.ReplaceAll(hostname, "%s", "n2")) + ad("z", "serviceSelectors: [{matchLabels: {name: other}}]") + web, plan.ServiceNotSelected, "for this node"},
 	{"the node without network", node("n1", "", "conditions: [{type: NetworkUnavailable, status: 'True'}]") + pool("a", "192.0.2.0/24") + peer("tor1", "10.0.0.1", "") + ad("x", "") + web, plan.NodeNetworkUnavailable, "NetworkUnavailable"},
 	{"the node with the label", node("n1", ", labels: {node.kubernetes.io/exclude-from-external-load-balancers: ''}", ready) + pool("a", "192.0.2.0/24") + peer("tor1", "10.0.0.1", "") + ad("x", "") + web, plan.NodeExcluded, "exclude-from-external-load-balancers"},
+	{"the node without network and with the label", node("n1", ", labels: {node.kubernetes.io/exclude-from-external-load-balancers: ''}", "conditions: [{type: NetworkUnavailable, status: 'True'}]") + pool("a", "192.0.2.0/24") + peer("tor1", "10.0.0.1", "") + ad("x", "") + web, plan.NodeNetworkUnavailable, "NetworkUnavailable"},
 	{"no endpoint", base + ad("x", "") + service("web", "192.0.2.7", ""), plan.NoEndpoint, "no endpoint"},
 	{"no endpoint, Local", base + ad("x", "") + service("web", "192.0.2.7", local), plan.NoEndpoint, "no endpoint"},
 	{"no endpoint here, Local", base + ad("x", "") + service("web", "192.0.2.7", local, "n2"), plan.NoLocalEndpoint, "node n1"},
@@ -141,7 +142,7 @@ func TestNoConflicts(t *testing.T) {
 }
 
 func TestEveryReasonHasARow(t *testing.T) {
-	rows := []intent.Reason{plan.NodeNotForwarding} // TestDecisionNotForwarding
+	rows := []intent.Reason{plan.NodeNotForwarding, plan.NodeDraining} // TestDecisionNotForwarding, TestLeaving
 	for _, r := range decisionRows {
 		rows = append(rows, r.reason)
 	}

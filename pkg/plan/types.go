@@ -17,6 +17,10 @@ type NodeFacts struct {
 	// the node's kube-proxy is ready. A node that does not forward announces
 	// nothing.
 	Forwarding bool
+	// Marking: a node that is to be out of service still announces, and marks
+	// what it announces, so that the routers turn to other nodes before the
+	// routes go. Of a node in service it says nothing.
+	Marking bool
 }
 
 // NodePlan is what one node is to do.
@@ -38,6 +42,10 @@ type Router struct {
 	Sessions []*Session // sorted by ID
 	Classes  []*Class   // sorted by Name; those that some session carries
 	Routes   map[netip.Prefix]*Route
+	// Marked: the node is leaving service. What it announces carries the
+	// community GRACEFUL_SHUTDOWN towards eBGP neighbours and LOCAL_PREF 0
+	// towards iBGP ones (RFC 8326).
+	Marked bool
 	// Origins are the peers that ASN and RouterID come from.
 	Origins []intent.Ref
 

@@ -34,6 +34,9 @@ type Options struct {
 	Passes   *telemetry.Client
 	// Owner is the speaker's own Pod, to own what it writes; may be zero.
 	Owner Owner
+	// DrainWait is the time that a node which leaves service gives the routers
+	// between marking its routes and withdrawing them; 0: it does not mark.
+	DrainWait time.Duration
 }
 
 // Owner identifies the Pod that the speaker runs in.
@@ -53,6 +56,9 @@ type Speaker struct {
 	failure   string // of the last pass; empty: none
 	passed    bool   // a pass has succeeded
 	lost      bool   // bgpd has gone since its last report
+	found     bool   // FRR announced when the speaker started
+	drain     *drain
+	step      status.Step // as last told
 	gauges    gauges
 }
 
@@ -70,6 +76,7 @@ func New(o Options) *Speaker {
 		sessions:  newSessions(o.Log),
 		forward:   newForwarding(o.Log),
 		unwritten: make(chan struct{}, 1),
+		drain:     newDrain(o.DrainWait),
 		gauges:    gauges{metrics: o.Metrics, node: o.Node},
 	}
 }
@@ -83,7 +90,8 @@ func (s *Speaker) Start(ctx context.Context) error {
 	if err := s.Cluster.WaitSynced(ctx); err != nil {
 		return fmt.Errorf("starting the speaker of node %s: %w", s.Node, err)
 	}
-	s.forward.first(ctx, s.announces)
+	s.found = s.announces(ctx)
+	s.forward.first(ctx, s.found)
 	go s.forward.watch(ctx)
 	published := make(chan struct{})
 	go func() { defer close(published); s.publish(ctx) }()
@@ -117,6 +125,7 @@ func (s *Speaker) loop(ctx context.Context) {
 		case <-s.Cluster.Changed():
 		case <-s.forward.Changed():
 		case <-retry.C:
+		case <-s.drain.Due():
 		case e := <-s.BMP.Events():
 			work = s.heard(e)
 		case <-repeat.C:
@@ -183,7 +192,11 @@ func (s *Speaker) heard(e bmp.Event) bool {
 func (s *Speaker) pass(ctx context.Context) error {
 	began := time.Now()
 	s.intent = intent.Resolve(s.intent, s.Cluster.Read())
-	facts := plan.NodeFacts{Name: s.Node, Forwarding: s.forward.ready(s.intent.Node(s.Node))}
+	node := s.intent.Node(s.Node)
+	facts := plan.NodeFacts{
+		Name: s.Node, Forwarding: s.forward.ready(node),
+		Marking: s.drain.next(node != nil && node.Leaving != nil, s.announcing()),
+	}
 	before := s.result
 	s.result = plan.ForNode(before, s.intent, facts)
 	logDecisions(s.Log, before, s.result)
@@ -198,6 +211,8 @@ func (s *Speaker) pass(ctx context.Context) error {
 		return fmt.Errorf("applying the FRR configuration: %w", err)
 	}
 	s.logApplied(applied, time.Since(began))
+	s.drain.applied()
+	s.tell(s.inService(node))
 	s.applied = applied
 	s.passed = true
 	s.Passes.Updates.Inc()

@@ -47,8 +47,8 @@ type ConfigurationStateStatus struct {
 	// +optional
 	ErrorSummary string `json:"errorSummary,omitempty"`
 
-	// conditions are poolReconcilerValid (the controller's) or
-	// configReconcilerValid (a speaker's).
+	// conditions are poolReconcilerValid (the controller's), or
+	// configReconcilerValid and inService (a speaker's).
 	// +optional
 	// +listType=map
 	// +listMapKey=type

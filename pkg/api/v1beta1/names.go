@@ -99,6 +99,8 @@ const (
 	ConditionPoolReconcilerValid = "poolReconcilerValid"
 	// ConditionConfigReconcilerValid is written by speakers.
 	ConditionConfigReconcilerValid = "configReconcilerValid"
+	// ConditionInService is written by speakers: whether the node announces.
+	ConditionInService = "inService"
 )
 
 // ConditionAddressAssigned is the type of the condition in a Service's
