@@ -4,8 +4,6 @@ package speaker
 
 import (
 	"context"
-	"net"
-	"strconv"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -40,7 +38,7 @@ func (s *Speaker) report() {
 			continue
 		}
 		st := v1beta1.SessionStatus{
-			Peer: at.peer, Address: at.addr.String(), VRF: at.vrf, State: v1beta1.SessionDown, Reason: at.reason,
+			Peer: at.peer, Address: at.neighbor, VRF: at.vrf, State: v1beta1.SessionDown, Reason: at.reason, BFD: at.bfd,
 		}
 		if !at.since.IsZero() {
 			st.Since = metav1.NewTime(at.since.Truncate(time.Second))
@@ -50,7 +48,6 @@ func (s *Speaker) report() {
 		}
 		r.sessions = append(r.sessions, st)
 	}
-	s.gauges.sessions(s.sessions)
 	if !s.passed {
 		return
 	}
@@ -109,22 +106,4 @@ func (s *Speaker) write(ctx context.Context, r report) error {
 	want.Status = status.Speaker(have, r.findings, r.refused, r.sessions, time.Now())
 	_, err := s.Cluster.WriteConfigurationState(ctx, want)
 	return err
-}
-
-// sessions sets the session gauges, whose peer label is address:port.
-func (g *gauges) sessions(t *sessions) {
-	g.metrics.SessionUp.Reset()
-	for _, s := range t.sorted() {
-		if !s.planned {
-			continue
-		}
-		up, vrf := 0.0, s.vrf
-		if s.up {
-			up = 1
-		}
-		if vrf == "" {
-			vrf = "default"
-		}
-		g.metrics.SessionUp.WithLabelValues(net.JoinHostPort(s.addr.String(), strconv.Itoa(int(s.port))), vrf).Set(up)
-	}
 }

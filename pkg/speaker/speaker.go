@@ -26,7 +26,10 @@ type Options struct {
 	Node    string
 	Cluster *cluster.Cluster
 	FRR     *vtysh.Driver
-	BMP     *bmp.Listener
+	// Questions is what FRR is asked through, beside FRR, so that a long load
+	// holds no question up and a question without an answer no load; nil: FRR.
+	Questions *vtysh.Driver
+	BMP       *bmp.Listener
 	// Document says where bgpd reports to and how the templates look.
 	Document frr.Options
 	Log      logr.Logger
@@ -54,6 +57,7 @@ type Speaker struct {
 	passed    bool   // a pass has succeeded
 	lost      bool   // bgpd has gone since its last report
 	gauges    gauges
+	asker     *asker
 }
 
 // retryFirst and retryMost bound the pause after a pass that failed: FRR may be
@@ -65,12 +69,16 @@ const (
 
 // New returns a Speaker that Start runs.
 func New(o Options) *Speaker {
+	if o.Questions == nil {
+		o.Questions = o.FRR
+	}
 	return &Speaker{
 		Options:   o,
 		sessions:  newSessions(o.Log),
 		forward:   newForwarding(o.Log),
 		unwritten: make(chan struct{}, 1),
 		gauges:    gauges{metrics: o.Metrics, node: o.Node},
+		asker:     newAsker(o.Questions, o.Log),
 	}
 }
 
@@ -85,6 +93,7 @@ func (s *Speaker) Start(ctx context.Context) error {
 	}
 	s.forward.first(ctx, s.announces)
 	go s.forward.watch(ctx)
+	go s.asker.run(ctx)
 	published := make(chan struct{})
 	go func() { defer close(published); s.publish(ctx) }()
 	s.loop(ctx)
@@ -119,6 +128,9 @@ func (s *Speaker) loop(ctx context.Context) {
 		case <-retry.C:
 		case e := <-s.BMP.Events():
 			work = s.heard(e)
+		case state := <-s.asker.answers:
+			s.answered(state)
+			work = false
 		case <-repeat.C:
 			s.sessions.repeat()
 			work = false
@@ -174,7 +186,8 @@ func (s *Speaker) heard(e bmp.Event) bool {
 		}
 		return false
 	}
-	s.sessions.heard(e)
+	ask := s.sessions.heard(e)
+	s.asker.ask(s.sessions, ask, true)
 	s.report()
 	return false
 }
@@ -193,6 +206,7 @@ func (s *Speaker) pass(ctx context.Context) error {
 	}
 	s.document = document
 	s.sessions.plan(s.result.Plan)
+	s.asker.label(s.sessions)
 	applied, err := s.FRR.Apply(ctx, document)
 	if err != nil {
 		return fmt.Errorf("applying the FRR configuration: %w", err)
@@ -202,6 +216,7 @@ func (s *Speaker) pass(ctx context.Context) error {
 	s.passed = true
 	s.Passes.Updates.Inc()
 	s.gauges.set(s.result)
+	s.asker.ask(s.sessions, false, false)
 	s.Passes.ConfigLoaded.Set(1)
 	s.report()
 	return nil

@@ -52,6 +52,9 @@ type Event struct {
 	// Instance tells BGP instances apart: the peer distinguisher, 0 for the
 	// default VRF.
 	Instance uint64
+	// VRF: the session is of another BGP instance than the default VRF's. FRR
+	// does not say of which.
+	VRF bool
 	// ASN and RouterID are the neighbour's; 0 and invalid before it has said.
 	ASN      uint32
 	RouterID netip.Addr
@@ -68,9 +71,10 @@ type Event struct {
 type session struct {
 	peer     netip.Addr
 	instance uint64
+	vrf      bool
 }
 
-func (e Event) session() session { return session{e.Peer, e.Instance} }
+func (e Event) session() session { return session{e.Peer, e.Instance, e.VRF} }
 
 // decode reads one message, which has a whole common header. ok is false for one
 // that reports no session. A report whose body cannot be read is a report all
@@ -87,7 +91,7 @@ func decode(data []byte, at time.Time) (e Event, ok bool) {
 	if h.PeerType == packet.BMP_PEER_TYPE_LOCAL_RIB {
 		return Event{}, false // bgpd's own table, not a neighbour
 	}
-	e = Event{Kind: Up, Instance: h.PeerDistinguisher, ASN: h.PeerAS, At: at}
+	e = Event{Kind: Up, Instance: h.PeerDistinguisher, VRF: h.PeerType != packet.BMP_PEER_TYPE_GLOBAL, ASN: h.PeerAS, At: at}
 	if kind == packet.BMP_MSG_PEER_DOWN_NOTIFICATION {
 		e.Kind = Down
 	}
