@@ -59,6 +59,8 @@ func TestNamesThatOthersRelyOn(t *testing.T) {
 		"app: metallb\n", "component: speaker\n", "component: controller\n",
 		"app.kubernetes.io/name: metallb\n", "app.kubernetes.io/component: speaker\n",
 		"- name: speaker\n", "- name: frr\n", "- name: metricshttps\n",
+		"- name: metricshttps\n          containerPort: 9120\n        - name: frrmetricshttps\n          containerPort: 9121\n",
+		"--frr-metrics-port=9121\n",
 	} {
 		if !strings.Contains(out, want) {
 			t.Errorf("rendering has no %q", want)
@@ -87,6 +89,7 @@ func TestValuesTakeEffect(t *testing.T) {
 		"prometheus.scrapeAnnotations=true":  "prometheus.io/port: \"9120\"\n",
 		"prometheus.metricsPort=9999":        "--port=9999\n",
 		"speaker.image.tag=x":                "quay.io/metallb/speaker:x\"\n",
+		"speaker.frr.metricsPort=9131":       "--frr-metrics-port=9131\n",
 		"speaker.frr.drainWait=3":            "value: \"3\"\n",
 		"speaker.serviceAccount.name=other":  "serviceAccountName: other\n",
 		"controller.livenessProbe.port=1234": "--health-probe-port=1234\n",
@@ -99,6 +102,7 @@ func TestValuesTakeEffect(t *testing.T) {
 	}
 	for set, not := range map[string]string{
 		"crds.enabled=false":           "CustomResourceDefinition",
+		"speaker.frr.metricsPort=0":    "frrmetricshttps",
 		"rbac.create=false":            "kind: ClusterRole",
 		"speaker.enabled=false":        "DaemonSet",
 		"controller.enabled=false":     "Deployment",
