@@ -185,6 +185,12 @@ func (f *FRR) KillDaemon(t testing.TB, name string) {
 	})
 }
 
+// Pause stops a daemon where it is: it keeps its sockets and answers nothing.
+func (f *FRR) Pause(t testing.TB, name string) {
+	t.Helper()
+	f.signal(t, name, "STOP")
+}
+
 // signal sends a signal to a daemon.
 func (f *FRR) signal(t testing.TB, name, signal string) {
 	t.Helper()
