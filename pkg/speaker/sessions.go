@@ -99,6 +99,9 @@ func (t *sessions) at(key sessionKey) *session {
 // heard takes in one event of bgpd's. ask reports whether it concerns a session
 // that bgpd must be asked about.
 func (t *sessions) heard(e bmp.Event) (ask bool) {
+	if !e.Peer.IsValid() {
+		return true // some unnumbered one
+	}
 	key := sessionKey{neighbor: e.Peer.String()}
 	if e.VRF || e.Peer.IsLinkLocalUnicast() && t.byKey[key] == nil {
 		if e.Kind == bmp.Down && !e.VRF {

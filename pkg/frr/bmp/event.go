@@ -47,7 +47,8 @@ func (k Kind) String() string {
 type Event struct {
 	Kind Kind
 	// Peer is the neighbour's address. A neighbour on an interface has its
-	// link-local address, without zone.
+	// link-local address, without zone; in Down it is invalid where bgpd does
+	// not know it yet, or any more, as after the loss of the interface.
 	Peer netip.Addr
 	// Instance tells BGP instances apart: the peer distinguisher, 0 for the
 	// default VRF.
@@ -97,7 +98,10 @@ func decode(data []byte, at time.Time) (e Event, ok bool) {
 	}
 	e.Peer = address(h.PeerAddress)
 	if e.Peer.IsUnspecified() {
-		return Event{}, false // a neighbour on an interface that has not shown itself yet
+		if e.Kind == Up {
+			return Event{}, false
+		}
+		e.Peer = netip.Addr{}
 	}
 	if e.RouterID = address(h.PeerBGPID); e.RouterID.IsValid() && e.RouterID.IsUnspecified() {
 		e.RouterID = netip.Addr{}
