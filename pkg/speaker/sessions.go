@@ -19,6 +19,10 @@ import (
 // that the last lines of a log of any age answer "are the sessions up?".
 const repeatEstablished = 5 * time.Minute
 
+// renewal is how long after the beginning of a BGP session its BFD session may be
+// down without that being said: FRR sets it up anew then, which takes a second.
+const renewal = 3 * time.Second
+
 // sessions is what is known of the node's sessions. bgpd pushes what becomes of
 // those with an address in the default VRF; of the others it is asked, at once
 // when it reports something of them.
@@ -27,6 +31,8 @@ type sessions struct {
 	byKey map[sessionKey]*session
 	// links are the reasons of ends that bgpd reported by link-local address.
 	links map[netip.Addr]string
+	// pushed: bgpd has reported a session in a VRF since it came.
+	pushed bool
 }
 
 // sessionKey tells sessions apart: VRF (empty: the default one), and address or
@@ -49,9 +55,8 @@ type session struct {
 	bfd     string // state of its BFD session; empty: none known
 }
 
-// asked reports whether bgpd must be asked how the session is: it is in a VRF,
-// from which bgpd may not reach us, or unnumbered, so that what bgpd reports does
-// not name it.
+// asked reports whether bgpd must be asked how the session is, since what it
+// reports names neither a VRF nor the interface of an unnumbered session.
 func (s *session) asked() bool { return s.vrf != "" || !numbered(s.neighbor) }
 
 func numbered(neighbor string) bool {
@@ -99,6 +104,7 @@ func (t *sessions) at(key sessionKey) *session {
 // heard takes in one event of bgpd's. ask reports whether it concerns a session
 // that bgpd must be asked about.
 func (t *sessions) heard(e bmp.Event) (ask bool) {
+	t.pushed = t.pushed || e.VRF
 	if !e.Peer.IsValid() {
 		return true // some unnumbered one
 	}
@@ -159,7 +165,7 @@ func (t *sessions) saw(state *frr.State, at time.Time) (changed bool) {
 }
 
 // sawBFD takes in what bfdd says, and reports whether that is something new.
-func (t *sessions) sawBFD(state *frr.State) (changed bool) {
+func (t *sessions) sawBFD(state *frr.State, at time.Time) (changed bool) {
 	for _, s := range t.sorted() {
 		if !s.wantBFD {
 			continue
@@ -168,7 +174,7 @@ func (t *sessions) sawBFD(state *frr.State) (changed bool) {
 		if now == nil {
 			now = &frr.BFDState{Status: "down", Diagnostic: "bfdd has no session"}
 		}
-		if now.Status == s.bfd {
+		if now.Status == s.bfd || s.bfd == "up" && s.up && at.Sub(s.since) < renewal {
 			continue
 		}
 		switch {
@@ -195,6 +201,7 @@ func (s *session) end(log logr.Logger, reason string, at time.Time) {
 
 // lostAll: bgpd is gone, and its sessions with it.
 func (t *sessions) lostAll(reason string) {
+	t.pushed = false
 	for _, s := range t.sorted() {
 		if s.up {
 			s.end(t.log, reason, time.Now())

@@ -16,13 +16,16 @@ import (
 	"metallb.io/metallb-frr/pkg/frr/vtysh"
 )
 
-// What bgpd pushes says nothing of BFD, nothing that names an unnumbered session,
-// and often nothing of a VRF. FRR is asked about those: at each event, then every
-// askSettling until all BFD sessions are up, at most for settling, and every
-// askUsual from then on. A session in a VRF is asked about every askSettling. A
-// question costs FRR under a millisecond, whatever the number of routes.
+// What bgpd pushes says nothing of BFD, and names neither unnumbered sessions nor
+// VRFs. FRR is asked about those: at each event, then every askSettling for
+// aftermath, or until all BFD sessions are up, at most for settling, and every
+// askUsual from then on. A
+// session in a VRF is asked about every askSettling while bgpd has not reported
+// any such: it may not reach us from there. A question costs FRR under a
+// millisecond, whatever the number of routes.
 const (
 	askSettling = time.Second
+	aftermath   = 5 * time.Second // BFD notices a loss later than BGP, or is set up anew
 	settling    = time.Minute
 	askUsual    = 10 * time.Second
 	askLimit    = 5 * time.Second
@@ -47,7 +50,7 @@ type questions struct {
 	bfd       int  // sessions with BFD
 	open      int  // those whose BFD session is not up
 	neighbors int  // sessions that are not pushed
-	vrf       bool // one of them is in a VRF
+	vrf       bool // one of them is in a VRF, and bgpd has not reported any such
 }
 
 // answer is FRR's.
@@ -78,7 +81,7 @@ func (a *asker) ask(t *sessions, neighbors, event bool) {
 		}
 		if s.asked() {
 			want.neighbors++
-			want.vrf = want.vrf || s.vrf != ""
+			want.vrf = want.vrf || s.vrf != "" && !t.pushed
 		}
 	}
 	a.mu.Lock()
@@ -157,7 +160,8 @@ func (a *asker) once(ctx context.Context) (*answer, error) {
 func (a *asker) pause(now time.Time) time.Duration {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.want.vrf || a.want.open > 0 && now.Sub(a.event) < settling {
+	past := now.Sub(a.event)
+	if a.want.vrf || past < aftermath || a.want.open > 0 && past < settling {
 		return askSettling
 	}
 	return askUsual
@@ -169,7 +173,7 @@ func (s *Speaker) answered(a *answer) {
 	if a.neighbors {
 		changed = s.sessions.saw(a.state, a.at)
 	}
-	if s.sessions.sawBFD(a.state) {
+	if s.sessions.sawBFD(a.state, a.at) {
 		changed = true
 	}
 	s.asker.ask(s.sessions, false, false)

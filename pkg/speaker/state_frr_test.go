@@ -5,6 +5,7 @@ package speaker
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -68,11 +69,10 @@ type real struct {
 	node, router *frrtest.FRR
 }
 
-func startReal(t *testing.T) *real {
+func startReal(t *testing.T, node frrtest.Options, p *plan.NodePlan) *real {
 	t.Helper()
-	r := &real{node: frrtest.Start(t, frrtest.Options{}), router: frrtest.Start(t, frrtest.Options{Listen: true})}
+	r := &real{node: frrtest.Start(t, node), router: frrtest.Start(t, frrtest.Options{Listen: true})}
 	frrtest.Link(t, "eth0", r.node, "192.0.2.1/24", r.router, "192.0.2.2/24")
-	frrtest.Link(t, "eth1", r.node, "198.51.100.1/24", r.router, "198.51.100.2/24")
 	listener, err := bmp.Listen(t.Context(), "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -88,10 +88,6 @@ func startReal(t *testing.T) *real {
 	log := funcr.New(func(_, args string) { r.lines = append(r.lines, args) }, funcr.Options{})
 	r.Speaker = New(Options{Node: "n1", FRR: driver, BMP: listener, Log: log, Metrics: metrics})
 	r.passed = true
-	bfd := &intent.BFDProfile{Name: "fast"}
-	p := planWith("192.0.2.2")
-	p.Routers[0].Sessions[0].Peer.BFD = bfd
-	p.Routers[0].Sessions = append(p.Routers[0].Sessions, &plan.Session{ID: "eth1", Peer: &intent.Peer{Name: "link", Interface: "eth1", Port: 179, BFD: bfd}})
 	r.result = &plan.Result{Plan: p}
 	r.intent = &intent.Intent{Config: &intent.Config{}}
 	r.sessions.plan(p)
@@ -130,11 +126,13 @@ func (r *real) logged(parts ...string) bool {
 	return false
 }
 
-// reported is the session in the latest report.
-func (r *real) reported(address string) v1beta1.SessionStatus {
+// reported is the session in the latest report; in the default VRF.
+func (r *real) reported(address string) v1beta1.SessionStatus { return r.in("", address) }
+
+func (r *real) in(vrf, address string) v1beta1.SessionStatus {
 	if latest := r.latest.Load(); latest != nil {
 		for _, s := range latest.sessions {
-			if s.Address == address {
+			if s.Address == address && s.VRF == vrf {
 				return s
 			}
 		}
@@ -144,7 +142,12 @@ func (r *real) reported(address string) v1beta1.SessionStatus {
 
 func TestUnnumberedSessionsAndBFDOfRealFRR(t *testing.T) {
 	t.Parallel()
-	r := startReal(t)
+	bfd := &intent.BFDProfile{Name: "fast"}
+	p := planWith("192.0.2.2")
+	p.Routers[0].Sessions[0].Peer.BFD = bfd
+	p.Routers[0].Sessions = append(p.Routers[0].Sessions, &plan.Session{ID: "eth1", Peer: &intent.Peer{Name: "link", Interface: "eth1", Port: 179, BFD: bfd}})
+	r := startReal(t, frrtest.Options{}, p)
+	frrtest.Link(t, "eth1", r.node, "198.51.100.1/24", r.router, "198.51.100.2/24")
 	r.router.Load(t, routerConf)
 	r.node.Load(t, nodeConf)
 	for _, s := range []struct{ peer, addr string }{{"peer-192.0.2.2", "192.0.2.2"}, {"link", "eth1"}} {
@@ -186,8 +189,62 @@ func TestUnnumberedSessionsAndBFDOfRealFRR(t *testing.T) {
 	}
 }
 
-// scrape looks at the metrics of r's sessions.
+// Two routers have the same address, one of them in a VRF.
+func TestSameAddressInAVRFOfRealFRR(t *testing.T) {
+	t.Parallel()
+	bfd := &intent.BFDProfile{Name: "fast"}
+	p, red := planWith("192.0.2.2"), planWith("192.0.2.2").Routers[0]
+	red.VRF, red.Sessions[0].ID, red.Sessions[0].Peer.Name, red.Sessions[0].Peer.BFD = "red", "192.0.2.2-red", "red", bfd
+	p.Routers = append(p.Routers, red)
+	r := startReal(t, frrtest.Options{VRFs: []string{"red"}}, p)
+	other := frrtest.Start(t, frrtest.Options{Listen: true})
+	frrtest.Link(t, "eth1", r.node, "192.0.2.1/24", other, "192.0.2.2/24")
+	r.node.Move(t, "eth1", "red", "192.0.2.1/24")
+	other.Load(t, routerConf)
+	r.node.Load(t, strings.ReplaceAll(nodeConf, "eth1", "eth7")+strings.Replace(nodeConf[strings.Index(nodeConf, "router bgp"):strings.Index(nodeConf, " neighbor eth1")], "65001", "65001 vrf red", 1))
+	state := func(vrf string) v1beta1.SessionState { return r.in(vrf, "192.0.2.2").State }
+	r.until(t, "the session in the VRF", func() bool { return state("red") == v1beta1.SessionEstablished && r.in("red", "192.0.2.2").BFD == "up" })
+	if got := state(""); got != v1beta1.SessionDown || r.in("", "192.0.2.2").BFD != "" {
+		t.Errorf("the session outside the VRF, whose router does not answer, is %+v", r.in("", "192.0.2.2"))
+	}
+	if got, err := r.State(t.Context()); err != nil || !got.Session("red", "192.0.2.2").Up() || got.Session("", "192.0.2.2").Up() {
+		t.Errorf("FRR's state is %+v, %v; want the session in the VRF up", got, err)
+	}
+	if !r.sessions.pushed {
+		t.Error("bgpd reported nothing of the VRF")
+	}
+	other.Load(t, "router bgp 65002\n neighbor 192.0.2.1 shutdown\n")
+	began := time.Now()
+	r.until(t, "the end of the session in the VRF", func() bool { return state("red") == v1beta1.SessionDown })
+	if took := time.Since(began); took > 5*time.Second {
+		t.Errorf("the end was seen after %v: bgpd's report did not make us ask", took)
+	}
+	t.Logf("end seen after %v", time.Since(began).Round(time.Millisecond))
+	// Without a report: asked about every second.
+	r.node.Load(t, "router bgp 65001 vrf red\n no bmp targets speaker\n")
+	r.sessions.pushed = false
+	r.asker.ask(r.sessions, true, true)
+	other.Load(t, "router bgp 65002\n no neighbor 192.0.2.1 shutdown\n")
+	r.until(t, "the session's return", func() bool { return state("red") == v1beta1.SessionEstablished })
+}
+
+// scrape looks at the metrics of r's sessions until they are as they must be.
 func (r *real) scrape(t *testing.T) {
+	t.Helper()
+	for end := time.Now().Add(15 * time.Second); ; time.Sleep(100 * time.Millisecond) {
+		wrong := r.scrapeOnce(t)
+		if len(wrong) == 0 {
+			return
+		}
+		if time.Now().After(end) {
+			t.Errorf("after 15 s:\n%s", strings.Join(wrong, "\n"))
+			return
+		}
+	}
+}
+
+// scrapeOnce returns what is wrong in one scrape.
+func (r *real) scrapeOnce(t *testing.T) (wrong []string) {
 	t.Helper()
 	registry := prometheus.NewPedanticRegistry()
 	if _, err := telemetry.NewFRR(registry, r.State); err != nil {
@@ -207,16 +264,7 @@ func (r *real) scrape(t *testing.T) {
 			series[name] = m.GetGauge().GetValue() + m.GetCounter().GetValue()
 		}
 	}
-	for _, want := range []struct {
-		name        string
-		least, most float64
-	}{
-		{"bgp_session_up", 1, 1}, {"bgp_announced_prefixes_total", 2, 2}, {"bgp_updates_total", 2, 10}, {"bgp_updates_total_received", 1, 10},
-		{"bgp_opens_sent", 1, 10}, {"bgp_opens_received", 1, 10}, {"bgp_notifications_sent", 0, 10}, {"bgp_keepalives_sent", 1, 10},
-		{"bgp_keepalives_received", 1, 10}, {"bgp_route_refresh_sent", 0, 10}, {"bgp_total_sent", 4, 40}, {"bgp_total_received", 3, 40},
-		{"bfd_session_up", 1, 1}, {"bfd_control_packet_input", 3, 1e6}, {"bfd_control_packet_output", 3, 1e6}, {"bfd_echo_packet_input", 0, 0},
-		{"bfd_echo_packet_output", 0, 0}, {"bfd_session_up_events", 1, 100}, {"bfd_session_down_events", 0, 100}, {"bfd_zebra_notifications", 1, 100},
-	} {
+	for _, want := range scrapeWants {
 		tor := "192.0.2.2:179"
 		if strings.HasPrefix(want.name, "bfd") {
 			tor = "192.0.2.2"
@@ -224,13 +272,26 @@ func (r *real) scrape(t *testing.T) {
 		for _, peer := range []string{tor, "eth1"} {
 			name := "metallb_" + want.name + " peer=" + peer + " vrf=default"
 			if v, ok := series[name]; !ok || v < want.least || v > want.most {
-				t.Errorf("%s is %v (there: %t), want %v to %v", name, v, ok, want.least, want.most)
+				wrong = append(wrong, fmt.Sprintf("%s is %v (there: %t), want %v to %v", name, v, ok, want.least, want.most))
 			}
 		}
 	}
 	if n := len(series); n != 12*2+8*2+1 {
-		t.Errorf("%d series, want those of two sessions and the errors", n)
+		wrong = append(wrong, fmt.Sprintf("%d series, want those of two sessions and the errors", n))
 	}
+	return wrong
+}
+
+// scrapeWants are bounds of each metric of a session that is up.
+var scrapeWants = []struct {
+	name        string
+	least, most float64
+}{
+	{"bgp_session_up", 1, 1}, {"bgp_announced_prefixes_total", 2, 2}, {"bgp_updates_total", 2, 10}, {"bgp_updates_total_received", 1, 10},
+	{"bgp_opens_sent", 1, 10}, {"bgp_opens_received", 1, 10}, {"bgp_notifications_sent", 0, 10}, {"bgp_keepalives_sent", 1, 10},
+	{"bgp_keepalives_received", 1, 10}, {"bgp_route_refresh_sent", 0, 10}, {"bgp_total_sent", 4, 40}, {"bgp_total_received", 3, 40},
+	{"bfd_session_up", 1, 1}, {"bfd_control_packet_input", 3, 1e6}, {"bfd_control_packet_output", 3, 1e6}, {"bfd_echo_packet_input", 0, 0},
+	{"bfd_echo_packet_output", 0, 0}, {"bfd_session_up_events", 1, 100}, {"bfd_session_down_events", 0, 100}, {"bfd_zebra_notifications", 1, 100},
 }
 
 func TestAliveAndScrapesWithoutADaemon(t *testing.T) {

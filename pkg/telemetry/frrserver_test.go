@@ -5,12 +5,10 @@ package telemetry
 import (
 	"context"
 	"crypto/tls"
-	"encoding/json"
 	"errors"
 	"io"
 	"net"
 	"net/http"
-	"net/http/httptest"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -20,35 +18,16 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"k8s.io/client-go/rest"
 
+	"metallb.io/metallb-frr/e2e/apiserver"
 	"metallb.io/metallb-frr/pkg/frr"
 )
 
-// reviewer answers token and access reviews as an API server does: one token is
-// known, and may read /metrics. (The gate has its test with the real one.)
-func reviewer(t *testing.T) *httptest.Server {
-	api := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		var review map[string]any
-		if err := json.NewDecoder(r.Body).Decode(&review); err != nil {
-			http.Error(w, err.Error(), http.StatusBadRequest)
-			return
-		}
-		spec, _ := review["spec"].(map[string]any)
-		if strings.HasSuffix(r.URL.Path, "/tokenreviews") {
-			review["status"] = map[string]any{"authenticated": spec["token"] == "good", "user": map[string]any{"username": "prometheus"}}
-		} else {
-			what, _ := spec["nonResourceAttributes"].(map[string]any)
-			review["status"] = map[string]any{"allowed": what["path"] == "/metrics" && what["verb"] == "get"}
-		}
-		w.Header().Set("Content-Type", "application/json")
-		w.WriteHeader(http.StatusCreated)
-		json.NewEncoder(w).Encode(review)
-	}))
-	t.Cleanup(api.Close)
-	return api
-}
-
 func TestFRRServer(t *testing.T) {
-	api := reviewer(t)
+	cfg := apiserver.Start(t)
+	hc, err := rest.HTTPClientFor(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
 	registry := prometheus.NewRegistry()
 	if _, err := NewFRR(registry, func(context.Context) (*frr.State, error) {
 		return &frr.State{Sessions: []frr.SessionState{{Neighbor: "192.0.2.2", Port: 179, State: "Established"}}}, nil
@@ -62,8 +41,7 @@ func TestFRRServer(t *testing.T) {
 		}
 		return nil
 	}
-	cfg := &rest.Config{Host: api.URL, ContentConfig: rest.ContentConfig{ContentType: "application/json"}}
-	s, err := (&Flags{MinVersion: "VersionTLS13"}).NewFRRServer(9121, cfg, api.Client(), registry, alive, logr.Discard())
+	s, err := (&Flags{MinVersion: "VersionTLS13"}).NewFRRServer(9121, cfg, hc, registry, alive, logr.Discard())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -99,12 +77,12 @@ func TestFRRServer(t *testing.T) {
 	}{
 		{"/metrics", "", http.StatusUnauthorized, ""},
 		{"/metrics", "bad", http.StatusUnauthorized, ""},
-		{"/metrics", "good", http.StatusOK, `metallb_bgp_session_up{peer="192.0.2.2:179",vrf="default"} 1`},
+		{"/metrics", cfg.BearerToken, http.StatusOK, `metallb_bgp_session_up{peer="192.0.2.2:179",vrf="default"} 1`},
 		{"/livez", "", http.StatusOK, "ok"},
-		{"/other", "good", http.StatusNotFound, ""},
+		{"/other", cfg.BearerToken, http.StatusNotFound, ""},
 	} {
 		if status, body := get(c.path, c.token); status != c.status || !strings.Contains(body, c.body) {
-			t.Errorf("%s with token %q: %d %s, want %d with %s", c.path, c.token, status, body, c.status, c.body)
+			t.Errorf("%s with token %.3q: %d %s, want %d with %s", c.path, c.token, status, body, c.status, c.body)
 		}
 	}
 	dead.Store(true)
