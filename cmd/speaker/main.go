@@ -31,6 +31,7 @@ type options struct {
 	ignoreExclude                bool
 	drain                        drainFlags
 	conf, vtysh, bmp, frrLog     string
+	frrMetrics                   int
 	ignoredDebounce, ignoredHost string
 }
 
@@ -66,6 +67,7 @@ func (o *options) register(fs *flag.FlagSet) {
 	fs.StringVar(&o.vtysh, "vtysh", "vtysh", "command that starts vtysh, words separated by blanks")
 	fs.StringVar(&o.bmp, "bmp-listen", "127.0.0.1:11019", "address where bgpd reports its sessions (BMP)")
 	fs.StringVar(&o.frrLog, "frr-log-level", env("FRR_LOGGING_LEVEL", "informational"), "FRR's own log level (FRR_LOGGING_LEVEL)")
+	fs.IntVar(&o.frrMetrics, "frr-metrics-port", 9121, "TCP port of the HTTPS server of FRR's metrics and /livez; 0 turns it off")
 	fs.StringVar(&o.ignoredDebounce, "bgp-debounce-timeout", os.Getenv("METALLB_BGP_DEBOUNCE_TIMEOUT"), "accepted for MetalLB's sake; changes are applied at once")
 	fs.StringVar(&o.ignoredHost, "host", "", "accepted for MetalLB's sake; has no effect")
 }
@@ -99,12 +101,17 @@ func (o *options) run(ctx context.Context, log logr.Logger) error {
 		log.Error(err, "frr.conf not kept", "node", o.node)
 	}})
 	defer driver.Close()
+	questions := vtysh.New(vtysh.Options{Command: strings.Fields(o.vtysh)})
+	defer questions.Close()
 	m, err := o.manager(cfg)
 	if err != nil {
 		return err
 	}
-	s, err := o.speaker(c, driver, listener, log)
+	s, err := o.speaker(c, driver, questions, listener, log)
 	if err != nil {
+		return err
+	}
+	if err := o.serveFRR(m, s, log); err != nil {
 		return err
 	}
 	for _, r := range []manager.Runnable{c, s} {

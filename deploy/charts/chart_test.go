@@ -59,6 +59,8 @@ func TestNamesThatOthersRelyOn(t *testing.T) {
 		"app: metallb\n", "component: speaker\n", "component: controller\n",
 		"app.kubernetes.io/name: metallb\n", "app.kubernetes.io/component: speaker\n",
 		"- name: speaker\n", "- name: frr\n", "- name: metricshttps\n",
+		"- name: metricshttps\n          containerPort: 9120\n        - name: frrmetricshttps\n          containerPort: 9121\n",
+		"--frr-metrics-port=9121\n",
 	} {
 		if !strings.Contains(out, want) {
 			t.Errorf("rendering has no %q", want)
@@ -94,6 +96,7 @@ func TestValuesTakeEffect(t *testing.T) {
 		"controller.livenessProbe.port=1234":             "--health-probe-port=1234\n",
 		"speaker.podAnnotations.a=b":                     "a: b\n",
 		"imagePullSecrets[0].name=pull":                  "- name: pull\n",
+		"speaker.frr.metricsPort=9131":                   "--frr-metrics-port=9131\n",
 	} {
 		if out, err := render(t, set); err != nil || !strings.Contains(out, want) {
 			t.Errorf("--set %s: no %q in the rendering, %v", set, want, err)
@@ -101,6 +104,7 @@ func TestValuesTakeEffect(t *testing.T) {
 	}
 	for set, not := range map[string]string{
 		"crds.enabled=false":           "CustomResourceDefinition",
+		"speaker.frr.metricsPort=0":    "frrmetricshttps",
 		"rbac.create=false":            "kind: ClusterRole",
 		"speaker.enabled=false":        "DaemonSet",
 		"controller.enabled=false":     "Deployment",

@@ -4,8 +4,6 @@ package speaker
 
 import (
 	"context"
-	"net"
-	"strconv"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -41,7 +39,7 @@ func (s *Speaker) report() {
 			continue
 		}
 		st := v1beta1.SessionStatus{
-			Peer: at.peer, Address: at.addr.String(), VRF: at.vrf, State: v1beta1.SessionDown, Reason: at.reason,
+			Peer: at.peer, Address: at.neighbor, VRF: at.vrf, State: v1beta1.SessionDown, Reason: at.reason, BFD: at.bfd,
 		}
 		if !at.since.IsZero() {
 			st.Since = metav1.NewTime(at.since.Truncate(time.Second))
@@ -51,7 +49,6 @@ func (s *Speaker) report() {
 		}
 		r.sessions = append(r.sessions, st)
 	}
-	s.gauges.sessions(s.sessions)
 	if !s.passed {
 		return
 	}
@@ -111,22 +108,4 @@ func (s *Speaker) write(ctx context.Context, r report) error {
 	want.Status.Conditions = append(want.Status.Conditions, r.step.Condition(have.Conditions, time.Now()))
 	_, err := s.Cluster.WriteConfigurationState(ctx, want)
 	return err
-}
-
-// sessions sets the session gauges, whose peer label is address:port.
-func (g *gauges) sessions(t *sessions) {
-	g.metrics.SessionUp.Reset()
-	for _, s := range t.sorted() {
-		if !s.planned {
-			continue
-		}
-		up, vrf := 0.0, s.vrf
-		if s.up {
-			up = 1
-		}
-		if vrf == "" {
-			vrf = "default"
-		}
-		g.metrics.SessionUp.WithLabelValues(net.JoinHostPort(s.addr.String(), strconv.Itoa(int(s.port))), vrf).Set(up)
-	}
 }

@@ -26,7 +26,10 @@ type Options struct {
 	Node    string
 	Cluster *cluster.Cluster
 	FRR     *vtysh.Driver
-	BMP     *bmp.Listener
+	// Questions is what FRR is asked through, beside FRR, so that a long load
+	// holds no question up and a question without an answer no load; nil: FRR.
+	Questions *vtysh.Driver
+	BMP       *bmp.Listener
 	// Document says where bgpd reports to and how the templates look.
 	Document frr.Options
 	Log      logr.Logger
@@ -60,6 +63,7 @@ type Speaker struct {
 	drain     *drain
 	step      status.Step // as last told
 	gauges    gauges
+	asker     *asker
 }
 
 // retryFirst and retryMost bound the pause after a pass that failed: FRR may be
@@ -71,6 +75,9 @@ const (
 
 // New returns a Speaker that Start runs.
 func New(o Options) *Speaker {
+	if o.Questions == nil {
+		o.Questions = o.FRR
+	}
 	return &Speaker{
 		Options:   o,
 		sessions:  newSessions(o.Log),
@@ -78,6 +85,7 @@ func New(o Options) *Speaker {
 		unwritten: make(chan struct{}, 1),
 		drain:     newDrain(o.DrainWait),
 		gauges:    gauges{metrics: o.Metrics, node: o.Node},
+		asker:     newAsker(o.Questions, o.Log),
 	}
 }
 
@@ -93,6 +101,7 @@ func (s *Speaker) Start(ctx context.Context) error {
 	s.found = s.announces(ctx)
 	s.forward.first(ctx, s.found)
 	go s.forward.watch(ctx)
+	go s.asker.run(ctx)
 	published := make(chan struct{})
 	go func() { defer close(published); s.publish(ctx) }()
 	s.loop(ctx)
@@ -128,6 +137,9 @@ func (s *Speaker) loop(ctx context.Context) {
 		case <-s.drain.Due():
 		case e := <-s.BMP.Events():
 			work = s.heard(e)
+		case state := <-s.asker.answers:
+			s.answered(state)
+			work = false
 		case <-repeat.C:
 			s.sessions.repeat()
 			work = false
@@ -183,7 +195,8 @@ func (s *Speaker) heard(e bmp.Event) bool {
 		}
 		return false
 	}
-	s.sessions.heard(e)
+	ask := s.sessions.heard(e)
+	s.asker.ask(s.sessions, ask, true)
 	s.report()
 	return false
 }
@@ -206,6 +219,7 @@ func (s *Speaker) pass(ctx context.Context) error {
 	}
 	s.document = document
 	s.sessions.plan(s.result.Plan)
+	s.asker.label(s.sessions)
 	applied, err := s.FRR.Apply(ctx, document)
 	if err != nil {
 		return fmt.Errorf("applying the FRR configuration: %w", err)
@@ -217,6 +231,7 @@ func (s *Speaker) pass(ctx context.Context) error {
 	s.passed = true
 	s.Passes.Updates.Inc()
 	s.gauges.set(s.result)
+	s.asker.ask(s.sessions, false, false)
 	s.Passes.ConfigLoaded.Set(1)
 	s.report()
 	return nil

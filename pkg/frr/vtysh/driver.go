@@ -58,13 +58,16 @@ var ErrLocked = errors.New("FRR's configuration is locked by another session")
 // errClosed is returned after Close.
 var errClosed = errors.New("the vtysh driver is closed")
 
+// Daemons returns those of FRR's that a node runs.
+func Daemons() []string { return []string{"zebra", "mgmtd", "bgpd", "bfdd"} }
+
 // New returns a Driver. It starts nothing yet.
 func New(o Options) *Driver {
 	if o.Command == nil {
 		o.Command = []string{"vtysh"}
 	}
 	if o.Daemons == nil {
-		o.Daemons = []string{"zebra", "mgmtd", "bgpd", "bfdd"}
+		o.Daemons = Daemons()
 	}
 	if o.Timeout == 0 {
 		o.Timeout = 10 * time.Second
