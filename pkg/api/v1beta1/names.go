@@ -99,6 +99,10 @@ const (
 	ConditionPoolReconcilerValid = "poolReconcilerValid"
 	// ConditionConfigReconcilerValid is written by speakers.
 	ConditionConfigReconcilerValid = "configReconcilerValid"
+	// ConditionServiceBGPStatusWritten is written by speakers, and only as
+	// False: the node writes no ServiceBGPStatus, because the cluster would
+	// hold too many.
+	ConditionServiceBGPStatusWritten = "serviceBGPStatusWritten"
 )
 
 // ConditionAddressAssigned is the type of the condition in a Service's
