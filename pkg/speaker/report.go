@@ -42,9 +42,8 @@ func (s *Speaker) report() {
 		st := v1beta1.SessionStatus{
 			Peer: at.peer, Address: at.addr.String(), VRF: at.vrf, State: v1beta1.SessionDown, Reason: at.reason,
 		}
-		if !at.since.IsZero() {
-			st.Since = metav1.NewTime(at.since.Truncate(time.Second))
-		}
+		st.Since = status.At(at.since)
+		st.LastDown, st.LastReason = status.At(at.lastDown), at.lastReason
 		if at.up {
 			st.State, st.Reason = v1beta1.SessionEstablished, ""
 		}

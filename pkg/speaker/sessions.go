@@ -27,14 +27,17 @@ type sessions struct {
 // session is one BGP session. A neighbour that the plan does not name any more
 // keeps its entry until bgpd reports its end.
 type session struct {
-	addr    netip.Addr
-	peer    string // the BGPPeer's name; empty: not in the plan
-	vrf     string
-	port    uint16
-	up      bool
-	since   time.Time
-	reason  string // of the last end
-	planned bool
+	addr   netip.Addr
+	peer   string // the BGPPeer's name; empty: not in the plan
+	vrf    string
+	port   uint16
+	up     bool
+	since  time.Time
+	reason string // why it is not up
+	// When and why it was lost last; kept while it is up again.
+	lastDown   time.Time
+	lastReason string
+	planned    bool
 }
 
 func newSessions(log logr.Logger) *sessions {
@@ -86,6 +89,7 @@ func (t *sessions) heard(e bmp.Event) {
 func (s *session) end(log logr.Logger, reason string, at time.Time) {
 	log.Info("BGP session lost", "peer", s.peer, "addr", s.addr.String(), "reason", reason, "after", at.Sub(s.since).Round(time.Millisecond).String())
 	s.up, s.since, s.reason = false, at, reason
+	s.lastDown, s.lastReason = at, reason
 }
 
 // lostAll marks every session as ended.
