@@ -20,6 +20,7 @@ import (
 	"metallb.io/metallb-frr/pkg/cluster"
 	"metallb.io/metallb-frr/pkg/frr/bmp"
 	"metallb.io/metallb-frr/pkg/frr/vtysh"
+	"metallb.io/metallb-frr/pkg/speaker"
 	"metallb.io/metallb-frr/pkg/telemetry"
 )
 
@@ -30,6 +31,7 @@ type options struct {
 	class                        string
 	ignoreExclude                bool
 	conf, vtysh, bmp, frrLog     string
+	serviceStatus                string
 	ignoredDebounce, ignoredHost string
 }
 
@@ -64,6 +66,7 @@ func (o *options) register(fs *flag.FlagSet) {
 	fs.StringVar(&o.vtysh, "vtysh", "vtysh", "command that starts vtysh, words separated by blanks")
 	fs.StringVar(&o.bmp, "bmp-listen", "127.0.0.1:11019", "address where bgpd reports its sessions (BMP)")
 	fs.StringVar(&o.frrLog, "frr-log-level", env("FRR_LOGGING_LEVEL", "informational"), "FRR's own log level (FRR_LOGGING_LEVEL)")
+	fs.StringVar(&o.serviceStatus, "service-bgp-status", env("METALLB_SERVICE_BGP_STATUS", string(speaker.ServiceStatusAuto)), "write a ServiceBGPStatus for each Service that the node announces: auto (as long as the cluster holds at most 50000), always or never (METALLB_SERVICE_BGP_STATUS)")
 	fs.StringVar(&o.ignoredDebounce, "bgp-debounce-timeout", os.Getenv("METALLB_BGP_DEBOUNCE_TIMEOUT"), "accepted for MetalLB's sake; changes are applied at once")
 	fs.StringVar(&o.ignoredHost, "host", "", "accepted for MetalLB's sake; has no effect")
 }
@@ -79,7 +82,7 @@ func (o *options) run(ctx context.Context, log logr.Logger) error {
 	}
 	c, err := cluster.New(cfg, cluster.Options{
 		Namespace: o.namespace, LoadBalancerClass: o.class, IgnoreExcludeLabel: o.ignoreExclude,
-		Endpoints: true, FieldOwner: "metallb-speaker", Host: o.node, Log: log,
+		Endpoints: true, FieldOwner: "metallb-speaker", Node: o.node, Host: o.node, Log: log,
 	})
 	if err != nil {
 		return err

@@ -83,6 +83,7 @@ func TestValuesTakeEffect(t *testing.T) {
 		"controller.replicas=3":              "replicas: 3\n",
 		"speaker.logLevel=debug":             "--log-level=debug\n",
 		"speaker.ignoreExcludeLB=true":       "--ignore-exclude-lb=true\n",
+		"speaker.serviceBGPStatus=never":     "--service-bgp-status=never\n",
 		"speaker.logLevel=warn":              "value: warnings\n",
 		"prometheus.scrapeAnnotations=true":  "prometheus.io/port: \"9120\"\n",
 		"prometheus.metricsPort=9999":        "--port=9999\n",
@@ -127,6 +128,7 @@ func TestWhatCannotBeMetIsRefusedByName(t *testing.T) {
 		"speaker.logLevle=debug":                 "logLevle",
 		"speaker.logLevel=loud":                  "/speaker/logLevel",
 		"speaker.frr.drainWait=9":                "/speaker/frr/drainWait",
+		"speaker.serviceBGPStatus=sometimes":     "/speaker/serviceBGPStatus",
 	} {
 		out, err := render(t, set)
 		if err == nil {

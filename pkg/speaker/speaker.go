@@ -5,6 +5,7 @@ package speaker
 import (
 	"context"
 	"fmt"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -34,6 +35,8 @@ type Options struct {
 	Passes   *telemetry.Client
 	// Owner is the speaker's own Pod, to own what it writes; may be zero.
 	Owner Owner
+	// ServiceStatus says whether ServiceBGPStatuses are written; empty: auto.
+	ServiceStatus ServiceStatus
 }
 
 // Owner identifies the Pod that the speaker runs in.
@@ -48,7 +51,8 @@ type Speaker struct {
 	applied   frr.Applied
 	sessions  *sessions
 	forward   *forwarding
-	latest    atomic.Pointer[report] // to be written
+	statuses  *serviceStatuses
+	latest    atomic.Pointer[report] // to be published
 	unwritten chan struct{}
 	failure   string // of the last pass; empty: none
 	passed    bool   // a pass has succeeded
@@ -65,13 +69,15 @@ const (
 
 // New returns a Speaker that Start runs.
 func New(o Options) *Speaker {
-	return &Speaker{
+	s := &Speaker{
 		Options:   o,
 		sessions:  newSessions(o.Log),
 		forward:   newForwarding(o.Log),
 		unwritten: make(chan struct{}, 1),
 		gauges:    gauges{metrics: o.Metrics, node: o.Node},
 	}
+	s.statuses = newServiceStatuses(o, s.wake)
+	return s
 }
 
 // NeedLeaderElection: every node's speaker works.
@@ -85,10 +91,11 @@ func (s *Speaker) Start(ctx context.Context) error {
 	}
 	s.forward.first(ctx, s.announces)
 	go s.forward.watch(ctx)
-	published := make(chan struct{})
-	go func() { defer close(published); s.publish(ctx) }()
+	var beside sync.WaitGroup
+	beside.Go(func() { s.publish(ctx) })
+	beside.Go(func() { s.statuses.run(ctx) })
 	s.loop(ctx)
-	<-published
+	beside.Wait()
 	return nil
 }
 
@@ -202,6 +209,7 @@ func (s *Speaker) pass(ctx context.Context) error {
 	s.passed = true
 	s.Passes.Updates.Inc()
 	s.gauges.set(s.result)
+	s.statuses.offer(s.intent, s.result)
 	s.Passes.ConfigLoaded.Set(1)
 	s.report()
 	return nil
