@@ -131,10 +131,15 @@ func AboutAnother(have, want *v1beta1.ServiceBGPStatus) bool {
 func (c *Cluster) WriteServiceBGPStatus(ctx context.Context, have, want *v1beta1.ServiceBGPStatus) error {
 	ctx, cancel := context.WithTimeout(ctx, writeLimit)
 	defer cancel()
-	if have == nil || !sameOwned(have, want) {
-		if err := c.applyServiceStatus(ctx, want, false); err != nil {
-			return err
-		}
+	var err error
+	switch {
+	case have == nil:
+		err = c.applyServiceStatus(ctx, want, false)
+	case !sameOwned(have, want):
+		err = c.takeServiceStatus(ctx, have, want)
+	}
+	if err != nil {
+		return err
 	}
 	if have != nil && apiequality.Semantic.DeepEqual(have.Status, want.Status) {
 		return nil
@@ -165,6 +170,30 @@ func (c *Cluster) applyServiceStatus(ctx context.Context, want *v1beta1.ServiceB
 	}
 	if err != nil {
 		return fmt.Errorf("write ServiceBGPStatus %s of Service %s: %w", want.Name, ServiceOf(want), err)
+	}
+	c.statuses.take(answer)
+	return nil
+}
+
+// takeServiceStatus gives an object that exists want's labels and owners. An apply
+// would leave the owners that another writer has put there.
+func (c *Cluster) takeServiceStatus(ctx context.Context, have, want *v1beta1.ServiceBGPStatus) error {
+	meta := map[string]any{"uid": have.UID, "labels": want.Labels}
+	if len(want.OwnerReferences) > 0 {
+		meta["ownerReferences"] = want.OwnerReferences
+	}
+	data, err := json.Marshal(map[string]any{"metadata": meta})
+	if err != nil {
+		return fmt.Errorf("take over ServiceBGPStatus %s: %w", want.Name, err)
+	}
+	answer := &v1beta1.ServiceBGPStatus{}
+	answer.Namespace, answer.Name = want.Namespace, want.Name
+	err = c.client.Patch(ctx, answer, client.RawPatch(types.MergePatchType, data), client.FieldOwner(c.options.FieldOwner))
+	if apierrors.IsConflict(err) || apierrors.IsNotFound(err) {
+		err = fmt.Errorf("%w: %w", ErrOutdated, err)
+	}
+	if err != nil {
+		return fmt.Errorf("take over ServiceBGPStatus %s of Service %s: %w", want.Name, ServiceOf(want), err)
 	}
 	c.statuses.take(answer)
 	return nil

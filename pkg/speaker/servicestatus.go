@@ -60,11 +60,11 @@ const (
 // speaker that starts takes over what it finds.
 type serviceStatuses struct {
 	Options
-	limit    int
-	told     func() // conditions has changed
-	latest   atomic.Pointer[outcome]
-	work     chan struct{} // capacity 1
-	volume   atomic.Int32  // undecided, tolerable or tooMany
+	limit  int
+	told   func() // conditions has changed
+	latest atomic.Pointer[outcome]
+	work   chan struct{} // capacity 1
+	volume atomic.Int32  // undecided, tolerable or tooMany
 
 	// Only run touches the rest.
 	all     *plan.Announcers
