@@ -26,9 +26,10 @@ type Options struct {
 	IgnoreExcludeLabel bool
 	// Endpoints: EndpointSlices are watched. Without, Snapshots have none.
 	Endpoints bool
-	// StatusWriter: this process writes the status of objects that users
-	// write, so Changed tells of every change there, to put it back. Without,
-	// status changes that do not matter to a Snapshot go unnoticed.
+	// StatusWriter: this process writes the status of Services and of objects
+	// that users write, so Changed, or StatesChanged, tells of every change
+	// there, to put it back. Without, status changes that do not matter to a
+	// Snapshot go unnoticed.
 	StatusWriter bool
 	// FieldOwner names the writer in managed fields and events:
 	// metallb-controller or metallb-speaker. Required.

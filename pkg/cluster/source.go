@@ -230,10 +230,14 @@ func (k *kind[T]) update(change func(*collection[T]) change) {
 	if ch == visible {
 		k.dirty = true
 	}
-	if k.signal == nil {
-		k.cluster.note(ch)
-	} else if ch != nothing {
+	switch {
+	case k.signal != nil && ch != nothing:
 		wake(k.signal)
+	case k.signal != nil:
+	case ch == internal && k.unwrap != nil: // a status, as often our own
+		wake(k.cluster.states.signal)
+	default:
+		k.cluster.note(ch)
 	}
 }
 

@@ -35,13 +35,14 @@ const (
 
 // statusWorld is an API server and what a speaker of node n1 writes to it.
 type statusWorld struct {
-	t      *testing.T
+	t      testing.TB
 	config *rest.Config
 	client.WithWatch
-	writes atomic.Int64 // of the speakers
+	writes atomic.Int64      // of the speakers
+	seen   func(path string) // if set, gets each write's path
 }
 
-func newStatusWorld(t *testing.T) *statusWorld {
+func newStatusWorld(t testing.TB) *statusWorld {
 	t.Helper()
 	config := apiserver.Start(t)
 	apiserver.InstallCRDs(t, config)
@@ -65,20 +66,28 @@ type roundTripper func(*http.Request) (*http.Response, error)
 
 func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
-// cluster starts a Cluster as a speaker has it; writes are counted.
-func (w *statusWorld) cluster(ctx context.Context, o cluster.Options) *cluster.Cluster {
-	w.t.Helper()
+// counted is how to reach the API server so that writes are counted.
+func (w *statusWorld) counted() *rest.Config {
 	config := rest.CopyConfig(w.config)
 	config.Wrap(func(next http.RoundTripper) http.RoundTripper {
 		return roundTripper(func(r *http.Request) (*http.Response, error) {
 			if r.Method != http.MethodGet {
 				w.writes.Add(1)
+				if w.seen != nil {
+					w.seen(r.URL.Path)
+				}
 			}
 			return next.RoundTrip(r)
 		})
 	})
-	o.Namespace, o.FieldOwner, o.Log = testNamespace, "metallb-speaker", testr.New(w.t)
-	c, err := cluster.New(config, o)
+	return config
+}
+
+// cluster starts a Cluster as a speaker has it.
+func (w *statusWorld) cluster(ctx context.Context, o cluster.Options) *cluster.Cluster {
+	w.t.Helper()
+	o.Namespace, o.FieldOwner, o.Log = testNamespace, "metallb-speaker", testr.NewWithInterface(w.t, testr.Options{})
+	c, err := cluster.New(w.counted(), o)
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -99,7 +108,7 @@ func (w *statusWorld) speaker(owner string, mode ServiceStatus, limit int) (s *s
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	o := Options{Node: "n1", Log: testr.New(w.t), Passes: passes, Owner: Owner{"speaker-" + owner, owner}, ServiceStatus: mode}
+	o := Options{Node: "n1", Log: testr.NewWithInterface(w.t, testr.Options{}), Passes: passes, Owner: Owner{"speaker-" + owner, owner}, ServiceStatus: mode}
 	o.Cluster = w.cluster(ctx, cluster.Options{Node: "n1"})
 	s = newServiceStatuses(o, func() {})
 	s.limit = limit
