@@ -32,7 +32,7 @@ func BenchmarkReports(b *testing.B) {
 	for b.Loop() {
 		r := NewReports(states)
 		for _, p := range peers {
-			if r.Sessions(p, nodes).Established != 100 || r.Established(p, nodes).Reason != string(ReasonSessionDown) {
+			if r.Sessions(p, nodes, nil).Established != 100 || r.Established(p, nodes).Reason != string(ReasonSessionDown) {
 				b.Fatal("half of the sessions are to be up")
 			}
 		}

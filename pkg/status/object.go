@@ -104,6 +104,15 @@ func Of(obj any) v1beta1.ObjectStatus {
 	return v1beta1.ObjectStatus{}
 }
 
+// SessionsOf returns the sums in a BGPPeer's status; nil where there are none, and
+// of other objects.
+func SessionsOf(obj any) *v1beta1.BGPPeerSessions {
+	if p, ok := obj.(*v1beta2.BGPPeer); ok {
+		return p.Status.Sessions
+	}
+	return nil
+}
+
 // Kind returns the kind of an object of a kind that users write, or "". (The
 // objects of a cache carry none themselves.)
 func Kind(obj any) string {

@@ -154,14 +154,19 @@ func (r *Reports) Established(p *intent.Peer, nodes []*intent.Node) metav1.Condi
 }
 
 // Sessions returns the sums in a BGPPeer's status, or nil where it is not in
-// force (p is nil) or no node is to have a session.
-func (r *Reports) Sessions(p *intent.Peer, nodes []*intent.Node) *v1beta1.BGPPeerSessions {
+// force (p is nil) or no node is to have a session. present, which may be nil, are
+// those that it has: the last end in them stays until there is a later one, since
+// a node's report goes with the speaker's Pod.
+func (r *Reports) Sessions(p *intent.Peer, nodes []*intent.Node, present *v1beta1.BGPPeerSessions) *v1beta1.BGPPeerSessions {
 	if p == nil {
 		return nil
 	}
 	t := r.tally(p, nodes)
 	if t.total == 0 {
 		return nil
+	}
+	if present != nil && present.LastDown != nil && (t.last == nil || t.last.Time.Before(&present.LastDown.Time)) {
+		t.last = present.LastDown
 	}
 	return &v1beta1.BGPPeerSessions{
 		Summary:  fmt.Sprintf("%d/%d", t.up, t.total),

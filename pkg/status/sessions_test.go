@@ -79,7 +79,7 @@ func TestSessionsOfABGPPeer(t *testing.T) {
 	} {
 		r := NewReports([]*v1beta1.ConfigurationState{stateOf("n1", c.one), stateOf("n2", c.two)})
 		p := &intent.Peer{Name: "tor"}
-		got := r.Sessions(p, c.nodes)
+		got := r.Sessions(p, c.nodes, nil)
 		if diff := cmp.Diff(c.want, got); diff != "" {
 			t.Errorf("%s: sessions (-want +got):\n%s", c.situation, diff)
 		}
@@ -96,7 +96,17 @@ func TestSessionsOfABGPPeer(t *testing.T) {
 			t.Errorf("%s: other sums count as the same", c.situation)
 		}
 	}
-	if got := NewReports(nil).Sessions(nil, []*intent.Node{n1}); got != nil {
+	// The end in the status outlives the node's report, until there is a later one.
+	for _, c := range []struct {
+		present, want time.Duration
+	}{{time.Hour, time.Minute}, {time.Second, time.Second}} {
+		present := &v1beta1.BGPPeerSessions{LastDown: end("gone", c.present, "earlier")}
+		got := NewReports([]*v1beta1.ConfigurationState{stateOf("n1", down(""))}).Sessions(&intent.Peer{Name: "tor"}, []*intent.Node{n1}, present)
+		if at := ago(c.want); !got.LastDown.Time.Equal(&at) {
+			t.Errorf("with an end %v ago in the status and one a minute ago in the report the last is %+v", c.present, got.LastDown)
+		}
+	}
+	if got := NewReports(nil).Sessions(nil, []*intent.Node{n1}, nil); got != nil {
 		t.Errorf("a BGPPeer that is not in force has the sums %+v", got)
 	}
 }
