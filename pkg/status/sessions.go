@@ -107,11 +107,13 @@ func (t *tally) times(node string, s v1beta1.SessionStatus) {
 	}
 }
 
-// bfd says what is wrong with BFD; empty: nothing.
+// bfd says what is wrong with BFD; empty: nothing. FRR 10.3 opens a new session
+// whose BFD session has not been up yet, and keeps one that was reset in Idle as
+// long as BFD is down.
 func (t *tally) bfd() string {
 	var text string
 	if len(t.unguarded) > 0 {
-		text += "; BFD is down on " + List(t.unguarded) + ": UDP 3784/4784 blocked, or no BFD on the router"
+		text += "; BFD is down on " + List(t.unguarded) + ": UDP 3784/4784 blocked, or no BFD on the router; once lost, the session stays down until BFD is up"
 	}
 	if len(t.silent) > 0 {
 		text += "; BFD is down too on " + List(t.silent) + ": the router is not reached, UDP 3784/4784 blocked, or no BFD on the router"

@@ -38,7 +38,7 @@ func TestSessionsOfABGPPeer(t *testing.T) {
 		return &v1beta1.BGPPeerSessionEnd{Node: node, Time: ago(d), Reason: reason}
 	}
 	const (
-		hint = ": UDP 3784/4784 blocked, or no BFD on the router"
+		hint = ": UDP 3784/4784 blocked, or no BFD on the router; once lost, the session stays down until BFD is up"
 		both = ": the router is not reached, UDP 3784/4784 blocked, or no BFD on the router"
 	)
 	for _, c := range []struct {
