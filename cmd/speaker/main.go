@@ -20,6 +20,7 @@ import (
 	"metallb.io/metallb-frr/pkg/cluster"
 	"metallb.io/metallb-frr/pkg/frr/bmp"
 	"metallb.io/metallb-frr/pkg/frr/vtysh"
+	"metallb.io/metallb-frr/pkg/speaker"
 	"metallb.io/metallb-frr/pkg/telemetry"
 )
 
@@ -32,6 +33,7 @@ type options struct {
 	drain                        drainFlags
 	conf, vtysh, bmp, frrLog     string
 	frrMetrics                   int
+	serviceStatus                string
 	ignoredDebounce, ignoredHost string
 }
 
@@ -68,6 +70,7 @@ func (o *options) register(fs *flag.FlagSet) {
 	fs.StringVar(&o.bmp, "bmp-listen", "127.0.0.1:11019", "address where bgpd reports its sessions (BMP)")
 	fs.StringVar(&o.frrLog, "frr-log-level", env("FRR_LOGGING_LEVEL", "informational"), "FRR's own log level (FRR_LOGGING_LEVEL)")
 	fs.IntVar(&o.frrMetrics, "frr-metrics-port", 9121, "TCP port of the HTTPS server of FRR's metrics and /livez; 0 turns it off")
+	fs.StringVar(&o.serviceStatus, "service-bgp-status", env("METALLB_SERVICE_BGP_STATUS", string(speaker.ServiceStatusAuto)), "write a ServiceBGPStatus for each Service that the node announces: auto (as long as the cluster holds at most 50000), always or never (METALLB_SERVICE_BGP_STATUS)")
 	fs.StringVar(&o.ignoredDebounce, "bgp-debounce-timeout", os.Getenv("METALLB_BGP_DEBOUNCE_TIMEOUT"), "accepted for MetalLB's sake; changes are applied at once")
 	fs.StringVar(&o.ignoredHost, "host", "", "accepted for MetalLB's sake; has no effect")
 }
@@ -87,7 +90,7 @@ func (o *options) run(ctx context.Context, log logr.Logger) error {
 	}
 	c, err := cluster.New(cfg, cluster.Options{
 		Namespace: o.namespace, LoadBalancerClass: o.class, IgnoreExcludeLabel: o.ignoreExclude, DrainOn: drainOn,
-		Endpoints: true, FieldOwner: "metallb-speaker", Host: o.node, Log: log,
+		Endpoints: true, FieldOwner: "metallb-speaker", Node: o.node, Host: o.node, Log: log,
 	})
 	if err != nil {
 		return err

@@ -39,6 +39,10 @@ func (o *options) manager(cfg *rest.Config) (manager.Manager, error) {
 }
 
 func (o *options) speaker(c *cluster.Cluster, driver, questions *vtysh.Driver, listener *bmp.Listener, log logr.Logger) (*speaker.Speaker, error) {
+	mode, err := speaker.ParseServiceStatus(o.serviceStatus)
+	if err != nil {
+		return nil, fmt.Errorf("--service-bgp-status: %w", err)
+	}
 	gauges, err := telemetry.NewSpeaker(metrics.Registry)
 	if err != nil {
 		return nil, err
@@ -50,9 +54,10 @@ func (o *options) speaker(c *cluster.Cluster, driver, questions *vtysh.Driver, l
 	at := listener.Addr()
 	return speaker.New(speaker.Options{
 		Node: o.node, Cluster: c, FRR: driver, Questions: questions, BMP: listener, Log: log, Metrics: gauges, Passes: passes,
-		Document:  frr.Options{LogLevel: o.frrLog, BMPHost: at.Addr().String(), BMPPort: at.Port()},
-		DrainWait: o.drain.wait,
-		Owner:     speaker.Owner{Name: o.pod, UID: o.podUID},
+		Document:      frr.Options{LogLevel: o.frrLog, BMPHost: at.Addr().String(), BMPPort: at.Port()},
+		DrainWait:     o.drain.wait,
+		Owner:         speaker.Owner{Name: o.pod, UID: o.podUID},
+		ServiceStatus: mode,
 	}), nil
 }
 

@@ -97,6 +97,7 @@ func TestValuesTakeEffect(t *testing.T) {
 		"speaker.podAnnotations.a=b":                     "a: b\n",
 		"imagePullSecrets[0].name=pull":                  "- name: pull\n",
 		"speaker.frr.metricsPort=9131":                   "--frr-metrics-port=9131\n",
+		"speaker.serviceBGPStatus=never":                 "--service-bgp-status=never\n",
 	} {
 		if out, err := render(t, set); err != nil || !strings.Contains(out, want) {
 			t.Errorf("--set %s: no %q in the rendering, %v", set, want, err)
@@ -135,6 +136,7 @@ func TestWhatCannotBeMetIsRefusedByName(t *testing.T) {
 		"speaker.frr.drainWait=9":                "/speaker/frr/drainWait",
 		"speaker.drainOn=cordon":                 "/speaker/drainOn",
 		"speaker.drainOn={two words}":            "/speaker/drainOn/0",
+		"speaker.serviceBGPStatus=sometimes":     "/speaker/serviceBGPStatus",
 	} {
 		out, err := render(t, set)
 		if err == nil {

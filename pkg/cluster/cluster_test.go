@@ -87,6 +87,7 @@ func (c *testCluster) await(what string, ok func(*intent.Snapshot) bool) *intent
 		}
 		select {
 		case <-c.Changed():
+		case <-c.StatesChanged():
 		case <-limit:
 			c.t.Fatalf("no Snapshot with %s within %v", what, testLimit)
 		}

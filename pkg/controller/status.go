@@ -262,6 +262,7 @@ func (r *round) want(ref intent.Ref, obj client.Object) (status.Object, error) {
 		c := r.reports.Established(r.peers[ref.Name], r.view.intent.Nodes)
 		c.ObservedGeneration = obj.GetGeneration()
 		want.Conditions = append(want.Conditions, status.Since(subject.Present.Conditions, c, r.now))
+		want.Sessions = r.reports.Sessions(r.peers[ref.Name], r.view.intent.Nodes, status.SessionsOf(obj))
 	case v1beta1.KindIPAddressPool:
 		usage := r.view.usage[ref.Name]
 		want.Usage = &usage

@@ -48,11 +48,14 @@ type session struct {
 	port    uint16
 	up      bool
 	since   time.Time
-	reason  string // of the last end
+	reason  string // why it is not up
 	planned bool
 	dropped uint64 // of an asked one: how often it has ended
 	wantBFD bool
 	bfd     string // state of its BFD session; empty: none known
+	// When and why it was lost last; kept while it is up again.
+	lastDown   time.Time
+	lastReason string
 }
 
 // asked reports whether bgpd must be asked how the session is, since what it
@@ -197,6 +200,7 @@ func (s *session) begin(log logr.Logger, at time.Time) {
 func (s *session) end(log logr.Logger, reason string, at time.Time) {
 	log.Info("BGP session lost", "peer", s.peer, "addr", s.neighbor, "reason", reason, "after", at.Sub(s.since).Round(time.Millisecond).String())
 	s.up, s.since, s.reason = false, at, reason
+	s.lastDown, s.lastReason = at, reason
 }
 
 // lostAll: bgpd is gone, and its sessions with it.

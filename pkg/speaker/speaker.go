@@ -5,6 +5,7 @@ package speaker
 import (
 	"context"
 	"fmt"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -40,6 +41,8 @@ type Options struct {
 	// DrainWait is the time that a node which leaves service gives the routers
 	// between marking its routes and withdrawing them; 0: it does not mark.
 	DrainWait time.Duration
+	// ServiceStatus says whether ServiceBGPStatuses are written; empty: auto.
+	ServiceStatus ServiceStatus
 }
 
 // Owner identifies the Pod that the speaker runs in.
@@ -54,7 +57,8 @@ type Speaker struct {
 	applied   frr.Applied
 	sessions  *sessions
 	forward   *forwarding
-	latest    atomic.Pointer[report] // to be written
+	statuses  *serviceStatuses
+	latest    atomic.Pointer[report] // to be published
 	unwritten chan struct{}
 	failure   string // of the last pass; empty: none
 	passed    bool   // a pass has succeeded
@@ -78,7 +82,7 @@ func New(o Options) *Speaker {
 	if o.Questions == nil {
 		o.Questions = o.FRR
 	}
-	return &Speaker{
+	s := &Speaker{
 		Options:   o,
 		sessions:  newSessions(o.Log),
 		forward:   newForwarding(o.Log),
@@ -87,6 +91,8 @@ func New(o Options) *Speaker {
 		gauges:    gauges{metrics: o.Metrics, node: o.Node},
 		asker:     newAsker(o.Questions, o.Log),
 	}
+	s.statuses = newServiceStatuses(o, s.wake)
+	return s
 }
 
 // NeedLeaderElection: every node's speaker works.
@@ -102,10 +108,11 @@ func (s *Speaker) Start(ctx context.Context) error {
 	s.forward.first(ctx, s.found)
 	go s.forward.watch(ctx)
 	go s.asker.run(ctx)
-	published := make(chan struct{})
-	go func() { defer close(published); s.publish(ctx) }()
+	var beside sync.WaitGroup
+	beside.Go(func() { s.publish(ctx) })
+	beside.Go(func() { s.statuses.run(ctx) })
 	s.loop(ctx)
-	<-published
+	beside.Wait()
 	return nil
 }
 
@@ -232,6 +239,7 @@ func (s *Speaker) pass(ctx context.Context) error {
 	s.Passes.Updates.Inc()
 	s.gauges.set(s.result)
 	s.asker.ask(s.sessions, false, false)
+	s.statuses.offer(s.intent, s.result)
 	s.Passes.ConfigLoaded.Set(1)
 	s.report()
 	return nil

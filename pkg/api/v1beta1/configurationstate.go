@@ -138,6 +138,15 @@ type SessionStatus struct {
 	// +optional
 	Reason string `json:"reason,omitempty"`
 
+	// lastDown is when the session was lost last, also while it is established
+	// again. Absent: it never was, as far as is known.
+	// +optional
+	LastDown metav1.Time `json:"lastDown,omitzero"`
+
+	// lastReason is why the session was lost at lastDown.
+	// +optional
+	LastReason string `json:"lastReason,omitempty"`
+
 	// bfd is the state of its BFD session (up, down, init, admin-down). Empty:
 	// it has none.
 	// +optional

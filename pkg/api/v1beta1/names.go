@@ -101,6 +101,10 @@ const (
 	ConditionConfigReconcilerValid = "configReconcilerValid"
 	// ConditionInService is written by speakers: whether the node announces.
 	ConditionInService = "inService"
+	// ConditionServiceBGPStatusWritten is written by speakers, and only as
+	// False: the node writes no ServiceBGPStatus, because the cluster would
+	// hold too many.
+	ConditionServiceBGPStatusWritten = "serviceBGPStatusWritten"
 )
 
 // ConditionAddressAssigned is the type of the condition in a Service's
