@@ -46,6 +46,8 @@ func watch(ctx context.Context, socket, daemon string, report func(DaemonEvent))
 			if ctx.Err() == nil {
 				report(DaemonEvent{Daemon: daemon, At: time.Now()})
 			}
+			// A process that is just ending may still take connections.
+			again.Reset(redial)
 		}
 		select {
 		case <-ctx.Done():
