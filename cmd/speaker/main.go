@@ -30,6 +30,7 @@ type options struct {
 	class                        string
 	ignoreExclude                bool
 	conf, vtysh, bmp, frrLog     string
+	frrRun                       string
 	ignoredDebounce, ignoredHost string
 }
 
@@ -62,6 +63,7 @@ func (o *options) register(fs *flag.FlagSet) {
 	fs.BoolVar(&o.ignoreExclude, "ignore-exclude-lb", false, "announce from nodes labelled node.kubernetes.io/exclude-from-external-load-balancers too")
 	fs.StringVar(&o.conf, "frr-conf", "/etc/frr/frr.conf", "file that keeps FRR's configuration for its own restart")
 	fs.StringVar(&o.vtysh, "vtysh", "vtysh", "command that starts vtysh, words separated by blanks")
+	fs.StringVar(&o.frrRun, "frr-run", "/run/frr", "folder of FRR's sockets, where the end of a daemon is seen")
 	fs.StringVar(&o.bmp, "bmp-listen", "127.0.0.1:11019", "address where bgpd reports its sessions (BMP)")
 	fs.StringVar(&o.frrLog, "frr-log-level", env("FRR_LOGGING_LEVEL", "informational"), "FRR's own log level (FRR_LOGGING_LEVEL)")
 	fs.StringVar(&o.ignoredDebounce, "bgp-debounce-timeout", os.Getenv("METALLB_BGP_DEBOUNCE_TIMEOUT"), "accepted for MetalLB's sake; changes are applied at once")
@@ -89,7 +91,7 @@ func (o *options) run(ctx context.Context, log logr.Logger) error {
 		return err
 	}
 	defer listener.Close()
-	driver := vtysh.New(vtysh.Options{Command: strings.Fields(o.vtysh), ConfFile: o.conf, OnError: func(err error) {
+	driver := vtysh.New(vtysh.Options{Command: strings.Fields(o.vtysh), ConfFile: o.conf, RunDir: o.frrRun, OnError: func(err error) {
 		log.Error(err, "frr.conf not kept", "node", o.node)
 	}})
 	defer driver.Close()

@@ -22,6 +22,7 @@ type report struct {
 	findings []intent.Finding
 	refused  []frr.Refusal
 	sessions []v1beta1.SessionStatus
+	sync     status.Sync
 }
 
 // writePause is the least time between two writes of the ConfigurationState: a
@@ -31,7 +32,7 @@ const writePause = time.Second
 // report hands the present state to publish, in place of one not yet written,
 // and sets the session gauges.
 func (s *Speaker) report() {
-	r := report{refused: s.applied.Refused}
+	r := report{refused: s.applied.Refused, sync: s.drift.sync}
 	if s.result != nil {
 		r.findings = append(append(r.findings, s.intent.Findings...), s.result.Findings...)
 	}
@@ -107,6 +108,7 @@ func (s *Speaker) write(ctx context.Context, r report) error {
 		want.OwnerReferences = []metav1.OwnerReference{{APIVersion: "v1", Kind: "Pod", Name: s.Owner.Name, UID: types.UID(s.Owner.UID)}}
 	}
 	want.Status = status.Speaker(have, r.findings, r.refused, r.sessions, time.Now())
+	want.Status.Conditions = append(want.Status.Conditions, r.sync.Condition(have.Conditions, time.Now()))
 	_, err := s.Cluster.WriteConfigurationState(ctx, want)
 	return err
 }

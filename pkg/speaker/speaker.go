@@ -4,6 +4,7 @@ package speaker
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync/atomic"
 	"time"
@@ -54,6 +55,8 @@ type Speaker struct {
 	passed    bool   // a pass has succeeded
 	lost      bool   // bgpd has gone since its last report
 	gauges    gauges
+	drift     *drift
+	daemons   chan vtysh.DaemonEvent
 }
 
 // retryFirst and retryMost bound the pause after a pass that failed: FRR may be
@@ -71,6 +74,8 @@ func New(o Options) *Speaker {
 		forward:   newForwarding(o.Log),
 		unwritten: make(chan struct{}, 1),
 		gauges:    gauges{metrics: o.Metrics, node: o.Node},
+		drift:     newDrift(),
+		daemons:   make(chan vtysh.DaemonEvent),
 	}
 }
 
@@ -85,6 +90,12 @@ func (s *Speaker) Start(ctx context.Context) error {
 	}
 	s.forward.first(ctx, s.announces)
 	go s.forward.watch(ctx)
+	go s.FRR.Watch(ctx, func(e vtysh.DaemonEvent) {
+		select {
+		case s.daemons <- e:
+		case <-ctx.Done():
+		}
+	})
 	published := make(chan struct{})
 	go func() { defer close(published); s.publish(ctx) }()
 	s.loop(ctx)
@@ -119,6 +130,11 @@ func (s *Speaker) loop(ctx context.Context) {
 		case <-retry.C:
 		case e := <-s.BMP.Events():
 			work = s.heard(e)
+			s.drift.within(checkSoon) // a session may have ended by hand
+		case e := <-s.daemons:
+			work = s.daemon(e)
+		case <-s.drift.timer.C:
+			work = s.check(ctx)
 		case <-repeat.C:
 			s.sessions.repeat()
 			work = false
@@ -130,6 +146,7 @@ func (s *Speaker) loop(ctx context.Context) {
 			if ctx.Err() != nil {
 				return
 			}
+			s.drift.healthy = false
 			s.failed(err)
 			retry.Reset(pause)
 			pause = min(2*pause, retryMost)
@@ -142,10 +159,21 @@ func (s *Speaker) loop(ctx context.Context) {
 // failed counts a pass that failed, and logs it unless it fails as the one before:
 // an FRR that restarts takes some tries.
 func (s *Speaker) failed(err error) {
+	text := err.Error()
+	again := text == s.failure
+	s.failure = text
+	if errors.Is(err, vtysh.ErrDraining) {
+		if s.drift.sync.Draining = true; !again {
+			s.Log.Info("the frr container is leaving; nothing is loaded until it is back", "node", s.Node)
+			s.report()
+		}
+		return
+	}
 	s.Passes.UpdateErrors.Inc()
-	if text := err.Error(); text != s.failure {
-		s.failure = text
+	if !again {
 		s.Log.Error(err, "pass failed, trying again", "node", s.Node)
+		s.drift.sync.LoadError = text
+		s.report()
 	}
 }
 
@@ -193,13 +221,15 @@ func (s *Speaker) pass(ctx context.Context) error {
 	}
 	s.document = document
 	s.sessions.plan(s.result.Plan)
+	s.pause(began)
 	applied, err := s.FRR.Apply(ctx, document)
 	if err != nil {
 		return fmt.Errorf("applying the FRR configuration: %w", err)
 	}
 	s.logApplied(applied, time.Since(began))
 	s.applied = applied
-	s.passed = true
+	s.passed, s.drift.healthy = true, true
+	s.drift.sync.LoadError, s.drift.sync.Draining = "", false
 	s.Passes.Updates.Inc()
 	s.gauges.set(s.result)
 	s.Passes.ConfigLoaded.Set(1)

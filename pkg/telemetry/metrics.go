@@ -100,6 +100,8 @@ type Speaker struct {
 	AnnouncedPrefixes *prometheus.GaugeVec
 	// BFDUp is 1 while a BFD session is up. Labels: peer (address), vrf.
 	BFDUp *prometheus.GaugeVec
+	// Drift is about FRR's configuration.
+	Drift *Drift
 }
 
 // NewSpeaker registers the speaker's collectors on r.
@@ -112,6 +114,10 @@ func NewSpeaker(r prometheus.Registerer) (*Speaker, error) {
 		SessionUp:         vec("bgp", "session_up", "1 while the BGP session is established.", "peer", "vrf"),
 		AnnouncedPrefixes: vec("bgp", "announced_prefixes_total", "Prefixes announced on the BGP session.", "peer", "vrf"),
 		BFDUp:             vec("bfd", "session_up", "1 while the BFD session is up.", "peer", "vrf"),
+	}
+	var err error
+	if s.Drift, err = newDrift(r); err != nil {
+		return nil, err
 	}
 	return s, register(r, s.Announced, s.SessionUp, s.AnnouncedPrefixes, s.BFDUp)
 }

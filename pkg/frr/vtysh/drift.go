@@ -187,6 +187,9 @@ func (d *Driver) tolerated() map[string]bool {
 	return ids(d.watched.found)
 }
 
+// Draining reports whether the frr container is on its way out.
+func (d *Driver) Draining() bool { return errors.Is(d.stays(), ErrDraining) }
+
 // stays returns ErrDraining while the frr container is on its way out.
 func (d *Driver) stays() error {
 	if d.opts.RunDir == "" {
