@@ -72,7 +72,9 @@ func (d *Driver) running(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", d.lost(err)
 	}
-	return text, nil
+	// The marker is there before the first line of the container's: what was
+	// read without it has none of them.
+	return text, d.stays()
 }
 
 // differs compares a running configuration with what is in force.

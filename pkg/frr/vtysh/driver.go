@@ -160,6 +160,9 @@ func (d *Driver) apply(ctx context.Context, doc *frr.Document) (frr.Applied, err
 		if err != nil {
 			return frr.Applied{}, d.lost(err)
 		}
+		if err := d.stays(); err != nil {
+			return frr.Applied{}, err // what was read may be the container's
+		}
 		d.inForce, d.refused, d.readBack = frr.ParseRunning(running), nil, true
 	}
 	applied, err := d.load(ctx, doc)
