@@ -34,6 +34,7 @@ type options struct {
 	conf, vtysh, bmp, frrLog     string
 	frrMetrics                   int
 	serviceStatus                string
+	frrRun                       string
 	ignoredDebounce, ignoredHost string
 }
 
@@ -67,6 +68,7 @@ func (o *options) register(fs *flag.FlagSet) {
 	o.drain.register(fs)
 	fs.StringVar(&o.conf, "frr-conf", "/etc/frr/frr.conf", "file that keeps FRR's configuration for its own restart")
 	fs.StringVar(&o.vtysh, "vtysh", "vtysh", "command that starts vtysh, words separated by blanks")
+	fs.StringVar(&o.frrRun, "frr-run", "/run/frr", "folder of FRR's sockets, where the end of a daemon is seen")
 	fs.StringVar(&o.bmp, "bmp-listen", "127.0.0.1:11019", "address where bgpd reports its sessions (BMP)")
 	fs.StringVar(&o.frrLog, "frr-log-level", env("FRR_LOGGING_LEVEL", "informational"), "FRR's own log level (FRR_LOGGING_LEVEL)")
 	fs.IntVar(&o.frrMetrics, "frr-metrics-port", 9121, "TCP port of the HTTPS server of FRR's metrics and /livez; 0 turns it off")
@@ -100,7 +102,7 @@ func (o *options) run(ctx context.Context, log logr.Logger) error {
 		return err
 	}
 	defer listener.Close()
-	driver := vtysh.New(vtysh.Options{Command: strings.Fields(o.vtysh), ConfFile: o.conf, OnError: func(err error) {
+	driver := vtysh.New(vtysh.Options{Command: strings.Fields(o.vtysh), ConfFile: o.conf, RunDir: o.frrRun, OnError: func(err error) {
 		log.Error(err, "frr.conf not kept", "node", o.node)
 	}})
 	defer driver.Close()

@@ -140,6 +140,9 @@ func (c *Cluster) WaitSynced(ctx context.Context) error {
 		strings.Join(names, ", "), context.Cause(ctx))
 }
 
+// Namespace returns the one that the product's own objects live in.
+func (c *Cluster) Namespace() string { return c.options.Namespace }
+
 // Changed receives a value after something has changed since the last Read that
 // can matter. Changes in quick succession are one value. ConfigurationStates have
 // a signal of their own, StatesChanged, and so have EndpointSlices for a

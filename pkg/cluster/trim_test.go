@@ -158,3 +158,21 @@ func TestServiceKeepsOnlyOurAnnotations(t *testing.T) {
 		t.Errorf("kept of a ClusterIP Service: %+v", kept)
 	}
 }
+
+// The speaker reads what operators say on its Node; what others write there, and
+// often, is no change.
+func TestNodeAnnotations(t *testing.T) {
+	node := func(annotations map[string]string) *corev1.Node {
+		return trimNode(&corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "n", Annotations: annotations}})
+	}
+	pause := map[string]string{v1beta1.AnnotationPauseRepairs: "2026-11-21T15:04:05Z", "kubelet/beat": "1"}
+	if got := node(pause).Annotations; len(got) != 1 || got[v1beta1.AnnotationPauseRepairs] == "" {
+		t.Errorf("annotations kept: %v, want ours only", got)
+	}
+	if sameNode(node(nil), node(pause)) {
+		t.Error("an annotation of ours is no change")
+	}
+	if !sameNode(node(nil), node(map[string]string{"kubelet/beat": "2"})) {
+		t.Error("a foreign annotation is a change")
+	}
+}

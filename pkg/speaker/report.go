@@ -22,6 +22,7 @@ type report struct {
 	refused  []frr.Refusal
 	sessions []v1beta1.SessionStatus
 	step     status.Step
+	sync     status.Sync
 }
 
 // writePause is the least time between two writes of the ConfigurationState: a
@@ -31,7 +32,7 @@ const writePause = time.Second
 // report hands the present state to publish, in place of one not yet written,
 // and sets the session gauges.
 func (s *Speaker) report() {
-	r := report{refused: s.applied.Refused, step: s.step}
+	r := report{refused: s.applied.Refused, step: s.step, sync: s.drift.sync}
 	if s.result != nil {
 		r.findings = append(append(r.findings, s.intent.Findings...), s.result.Findings...)
 	}
@@ -112,6 +113,7 @@ func (s *Speaker) write(ctx context.Context, r report) (bool, error) {
 	status.KeepLastDown(sessions, have.Sessions)
 	want.Status = status.Speaker(have, r.findings, r.refused, sessions, time.Now())
 	want.Status.Conditions = append(want.Status.Conditions, r.step.Condition(have.Conditions, time.Now()))
+	want.Status.Conditions = append(want.Status.Conditions, r.sync.Condition(have.Conditions, time.Now()))
 	want.Status.Conditions = append(want.Status.Conditions, s.statuses.conditions(have.Conditions, time.Now())...)
 	return s.Cluster.WriteConfigurationState(ctx, want)
 }

@@ -28,10 +28,7 @@ import (
 	"metallb.io/metallb-frr/pkg/telemetry"
 )
 
-const (
-	testNamespace = "metallb-system"
-	testLimit     = 30 * time.Second
-)
+const testLimit = 30 * time.Second
 
 // statusWorld is an API server and what a speaker of node n1 writes to it.
 type statusWorld struct {

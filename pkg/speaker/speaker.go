@@ -4,6 +4,7 @@ package speaker
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"sync/atomic"
@@ -68,6 +69,8 @@ type Speaker struct {
 	step      status.Step // as last told
 	gauges    gauges
 	asker     *asker
+	drift     *drift
+	daemons   chan vtysh.DaemonEvent
 }
 
 // retryFirst and retryMost bound the pause after a pass that failed: FRR may be
@@ -90,6 +93,8 @@ func New(o Options) *Speaker {
 		drain:     newDrain(o.DrainWait),
 		gauges:    gauges{metrics: o.Metrics, node: o.Node},
 		asker:     newAsker(o.Questions, o.Log),
+		drift:     newDrift(),
+		daemons:   make(chan vtysh.DaemonEvent),
 	}
 	s.statuses = newServiceStatuses(o, s.wake)
 	return s
@@ -111,6 +116,12 @@ func (s *Speaker) Start(ctx context.Context) error {
 	var beside sync.WaitGroup
 	beside.Go(func() { s.publish(ctx) })
 	beside.Go(func() { s.statuses.run(ctx) })
+	go s.FRR.Watch(ctx, func(e vtysh.DaemonEvent) {
+		select {
+		case s.daemons <- e:
+		case <-ctx.Done():
+		}
+	})
 	s.loop(ctx)
 	beside.Wait()
 	return nil
@@ -144,9 +155,14 @@ func (s *Speaker) loop(ctx context.Context) {
 		case <-s.drain.Due():
 		case e := <-s.BMP.Events():
 			work = s.heard(e)
+			s.drift.within(checkSoon) // a session may have ended by hand
 		case state := <-s.asker.answers:
 			s.answered(state)
 			work = false
+		case e := <-s.daemons:
+			work = s.daemon(e)
+		case <-s.drift.timer.C:
+			work = s.check(ctx)
 		case <-repeat.C:
 			s.sessions.repeat()
 			work = false
@@ -158,6 +174,7 @@ func (s *Speaker) loop(ctx context.Context) {
 			if ctx.Err() != nil {
 				return
 			}
+			s.drift.healthy = false
 			s.failed(err)
 			retry.Reset(pause)
 			pause = min(2*pause, retryMost)
@@ -170,10 +187,21 @@ func (s *Speaker) loop(ctx context.Context) {
 // failed counts a pass that failed, and logs it unless it fails as the one before:
 // an FRR that restarts takes some tries.
 func (s *Speaker) failed(err error) {
+	text := err.Error()
+	again := text == s.failure
+	s.failure = text
+	if errors.Is(err, vtysh.ErrDraining) {
+		if s.drift.sync.Draining = true; !again {
+			s.Log.Info("the frr container is leaving; nothing is loaded until it is back", "node", s.Node)
+			s.report()
+		}
+		return
+	}
 	s.Passes.UpdateErrors.Inc()
-	if text := err.Error(); text != s.failure {
-		s.failure = text
+	if !again {
 		s.Log.Error(err, "pass failed, trying again", "node", s.Node)
+		s.drift.sync.LoadError = text
+		s.report()
 	}
 }
 
@@ -227,6 +255,7 @@ func (s *Speaker) pass(ctx context.Context) error {
 	s.document = document
 	s.sessions.plan(s.result.Plan)
 	s.asker.label(s.sessions)
+	s.pause(began)
 	applied, err := s.FRR.Apply(ctx, document)
 	if err != nil {
 		return fmt.Errorf("applying the FRR configuration: %w", err)
@@ -235,7 +264,8 @@ func (s *Speaker) pass(ctx context.Context) error {
 	s.drain.applied()
 	s.tell(s.inService(node))
 	s.applied = applied
-	s.passed = true
+	s.passed, s.drift.healthy = true, true
+	s.drift.sync.LoadError, s.drift.sync.Draining = "", false
 	s.Passes.Updates.Inc()
 	s.gauges.set(s.result)
 	s.asker.ask(s.sessions, false, false)

@@ -326,7 +326,7 @@ func TestAliveAndScrapesWithoutADaemon(t *testing.T) {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
 	defer cancel()
-	node.Pause(t, "bfdd")
+	node.Signal(t, "bfdd", "STOP")
 	if err := s.Alive(ctx); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("with bfdd hanging: %v, want the end of the time that there was", err)
 	}

@@ -92,6 +92,8 @@ type Speaker struct {
 	// Announced is 1 per announced address. Labels: service (namespace/name),
 	// protocol (bgp or layer2), node, ip.
 	Announced *prometheus.GaugeVec
+	// Drift is about FRR's configuration.
+	Drift *Drift
 }
 
 // NewSpeaker registers the speaker's collectors on r.
@@ -101,6 +103,10 @@ func NewSpeaker(r prometheus.Registerer) (*Speaker, error) {
 	}
 	s := &Speaker{
 		Announced: vec("speaker", "announced", "1 for each address that this node announces.", "service", "protocol", "node", "ip"),
+	}
+	var err error
+	if s.Drift, err = newDrift(r); err != nil {
+		return nil, err
 	}
 	return s, register(r, s.Announced)
 }

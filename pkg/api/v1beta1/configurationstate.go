@@ -48,7 +48,7 @@ type ConfigurationStateStatus struct {
 	ErrorSummary string `json:"errorSummary,omitempty"`
 
 	// conditions are poolReconcilerValid (the controller's), or
-	// configReconcilerValid and inService (a speaker's).
+	// configReconcilerValid, inService and frrInSync (a speaker's).
 	// +optional
 	// +listType=map
 	// +listMapKey=type

@@ -189,21 +189,15 @@ func (f *FRR) StartDaemon(t testing.TB, name string) {
 // KillDaemon kills one daemon and returns when it is gone.
 func (f *FRR) KillDaemon(t testing.TB, name string) {
 	t.Helper()
-	f.signal(t, name, "KILL")
+	f.Signal(t, name, "KILL")
 	f.wait(t, name+" to be gone", func() bool {
 		_, err := f.try("sh", "-c", f.kill(name, "0"))
 		return err != nil
 	})
 }
 
-// Pause stops a daemon where it is: it keeps its sockets and answers nothing.
-func (f *FRR) Pause(t testing.TB, name string) {
-	t.Helper()
-	f.signal(t, name, "STOP")
-}
-
-// signal sends a signal to a daemon.
-func (f *FRR) signal(t testing.TB, name, signal string) {
+// Signal sends a signal to a daemon, such as "STOP".
+func (f *FRR) Signal(t testing.TB, name, signal string) {
 	t.Helper()
 	f.Run(t, "sh", "-c", f.kill(name, signal))
 }

@@ -119,6 +119,10 @@ type verdict struct {
 // unmarked are beginnings of refusals that FRR prints without "% ".
 var unmarked = []string{"Malformed ", "Invalid ", "Can't ", "Cannot ", "Error", "BGP instance "}
 
+// remarks are beginnings of what FRR prints like a refusal about a line that it
+// takes.
+var remarks = []string{"Echo mode works correctly for IPv4"}
+
 // judge reads the answer to a line. What is no refusal is a note.
 func judge(text []string) verdict {
 	for i, line := range text {
@@ -126,7 +130,7 @@ func judge(text []string) verdict {
 		if !ok && slices.ContainsFunc(unmarked, func(p string) bool { return strings.HasPrefix(line, p) }) {
 			message, ok = line, true
 		}
-		if !ok {
+		if !ok || slices.ContainsFunc(remarks, func(p string) bool { return strings.HasPrefix(message, p) }) {
 			continue
 		}
 		v := verdict{refusal: message}
