@@ -323,3 +323,11 @@ func TestServiceStatusesArePaced(t *testing.T) {
 	// Two requests make an object: its metadata and its status.
 	t.Logf("%d objects in %v: %.1f objects, %.1f requests a second", len(want), took.Round(time.Millisecond), float64(len(want))/took.Seconds(), float64(w.writes.Load())/took.Seconds())
 }
+
+func TestServiceStatusValues(t *testing.T) {
+	for text, ok := range map[string]bool{"auto": true, "always": true, "never": true, "": false, "Auto": false, "sometimes": false} {
+		if _, err := ParseServiceStatus(text); (err == nil) != ok || err != nil && !strings.Contains(err.Error(), "auto, always or never") {
+			t.Errorf("%q: %v", text, err)
+		}
+	}
+}
