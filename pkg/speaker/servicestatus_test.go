@@ -28,7 +28,6 @@ import (
 	"metallb.io/metallb-frr/pkg/telemetry"
 )
 
-const testLimit = 30 * time.Second
 
 // statusWorld is an API server and what a speaker of node n1 writes to it.
 type statusWorld struct {
