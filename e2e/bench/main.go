@@ -26,6 +26,7 @@ type bench struct {
 
 var benches = []bench{
 	{"announce", "from the creation of a Service to its address, its routes, its first answer, and back", announce},
+	{"frr", "one change and a full load, side by side with frr-reload.py", benchFRR},
 }
 
 func main() { lab.Main(run) }

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -23,6 +24,8 @@ type Row struct {
 	Median float64        `json:"median"`
 	P90    float64        `json:"p90"`
 	Max    float64        `json:"max"`
+	// Note says what is to be known of the figure, such as why N is 0.
+	Note string `json:"note,omitempty"`
 }
 
 // milliseconds makes a row of durations.
@@ -31,17 +34,31 @@ func milliseconds(name string, params map[string]any, values []time.Duration) Ro
 	for i, v := range values {
 		ms[i] = float64(v.Microseconds()) / 1000
 	}
-	slices.Sort(ms)
-	r := Row{Name: name, Params: params, Unit: "ms", N: len(ms)}
-	if len(ms) > 0 {
-		r.Median, r.P90, r.Max = ms[len(ms)/2], ms[(len(ms)*9-1)/10], ms[len(ms)-1]
+	return figures(name, params, "ms", ms)
+}
+
+// figures makes a row of values in that unit.
+func figures(name string, params map[string]any, unit string, values []float64) Row {
+	values = slices.Sorted(slices.Values(values))
+	r := Row{Name: name, Params: params, Unit: unit, N: len(values)}
+	if n := len(values); n > 0 {
+		r.Median, r.P90, r.Max = values[n/2], values[(n*9-1)/10], values[n-1]
 	}
 	return r
+}
+
+// figure writes a value with what digits matter.
+func figure(v float64) string {
+	if v == math.Trunc(v) || v >= 10 {
+		return fmt.Sprintf("%.0f", v)
+	}
+	return fmt.Sprintf("%.2f", v)
 }
 
 // table lays rows out for a person.
 func table(rows []Row) string {
 	var b strings.Builder
+	var notes []string
 	w := tabwriter.NewWriter(&b, 2, 8, 2, ' ', 0)
 	fmt.Fprintln(w, "NAME\tPARAMS\tN\tMEDIAN\tP90\tMAX\tUNIT")
 	for _, r := range rows {
@@ -49,9 +66,15 @@ func table(rows []Row) string {
 		for _, k := range slices.Sorted(maps.Keys(r.Params)) {
 			params = append(params, fmt.Sprintf("%s=%v", k, r.Params[k]))
 		}
-		fmt.Fprintf(w, "%s\t%s\t%d\t%.0f\t%.0f\t%.0f\t%s\n", r.Name, strings.Join(params, " "), r.N, r.Median, r.P90, r.Max, r.Unit)
+		fmt.Fprintf(w, "%s\t%s\t%d\t%s\t%s\t%s\t%s\n", r.Name, strings.Join(params, " "), r.N, figure(r.Median), figure(r.P90), figure(r.Max), r.Unit)
+		if r.Note != "" && !slices.Contains(notes, r.Note) {
+			notes = append(notes, r.Note)
+		}
 	}
 	w.Flush()
+	for _, n := range notes {
+		fmt.Fprintf(&b, "Note: %s\n", n)
+	}
 	return b.String()
 }
 
