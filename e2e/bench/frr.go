@@ -57,7 +57,7 @@ var engineKinds = []engineKind{
 		},
 	},
 	{
-		name: "frr-reload", root: "frr-reload", rounds: 5, pause: 6 * time.Second,
+		name: "frr-reload", root: "frr-reload", rounds: 4, pause: 6 * time.Second,
 		note: "frr-reload.py --test, then --reload --overwrite, at once: without MetalLB's debounce of 3 s, nor its speaker's processor time. " +
 			"The prefix that comes and goes is the last of its lists. Lines are those that --test finds; each is typed twice.",
 		start: func(node *host, _ int) (engine, func()) { return &reloadEngine{node}, func() {} },
@@ -139,18 +139,31 @@ func measureFRR(ctx context.Context, kind engineKind, size int) ([]Row, error) {
 	return r.rows(), nil
 }
 
-// spent is processor time used so far.
+// spent is processor time.
 type spent struct{ daemons, own, tool time.Duration }
 
-func (r *frrRun) spent() (s spent, err error) {
-	if s.daemons, err = cpu(r.daemons); err != nil {
-		return s, err
+// meter begins to measure. The function that it returns says what was used since,
+// without what measuring takes.
+func (r *frrRun) meter() (func() (spent, error), error) {
+	daemons, err := cpu(r.daemons)
+	if err != nil {
+		return nil, err
 	}
-	if s.own, err = ownCPU(); err != nil {
-		return s, err
+	tool, err := r.engine.toolCPU()
+	if err != nil {
+		return nil, err
 	}
-	s.tool, err = r.engine.toolCPU()
-	return s, err
+	own, err := ownCPU()
+	return func() (s spent, err error) {
+		if s.own, err = ownCPU(); err != nil {
+			return s, err
+		}
+		if s.daemons, err = cpu(r.daemons); err != nil {
+			return s, err
+		}
+		s.tool, err = r.engine.toolCPU()
+		return spent{s.daemons - daemons, s.own - own, s.tool - tool}, err
+	}, err
 }
 
 func (r *frrRun) note(name string, d time.Duration) {
@@ -159,11 +172,11 @@ func (r *frrRun) note(name string, d time.Duration) {
 
 // load loads everything into an FRR that has nothing.
 func (r *frrRun) load(ctx context.Context) error {
-	before, err := r.spent()
+	far, err := r.world.watchAll(ctx, r.size)
 	if err != nil {
 		return err
 	}
-	far, err := r.world.watchAll(ctx, r.size)
+	used, err := r.meter()
 	if err != nil {
 		return err
 	}
@@ -177,17 +190,16 @@ func (r *frrRun) load(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	after, err := r.spent()
+	s, err := used()
 	if err != nil {
 		return err
 	}
-	used := after.daemons - before.daemons + c.tool + after.tool - before.tool
-	if r.kind.own {
-		used += after.own - before.own
+	if !r.kind.own {
+		s.own = 0
 	}
 	r.note("load-wall", wall)
-	r.note("load-cpu", used)
-	r.note("load-daemon-cpu", after.daemons-before.daemons)
+	r.note("load-cpu", s.daemons+s.own+s.tool+c.tool)
+	r.note("load-daemon-cpu", s.daemons)
 	r.note("load-to-far-kernel", last.Sub(began))
 	return nil
 }
@@ -207,10 +219,6 @@ func (r *frrRun) apply(ctx context.Context, row string, services int) (change, e
 func (r *frrRun) change(ctx context.Context, services int) error {
 	next := time.NewTimer(r.kind.pause)
 	defer next.Stop()
-	before, err := r.spent()
-	if err != nil {
-		return err
-	}
 	watching, cancel := context.WithTimeoutCause(ctx, frrLimit, errors.New("not in a minute"))
 	defer cancel()
 	events, err := lab.WatchRoutesAt(watching, r.world.routers[0].netns())
@@ -227,6 +235,10 @@ func (r *frrRun) change(ctx context.Context, services int) error {
 		}
 		close(arrived)
 	}()
+	used, err := r.meter()
+	if err != nil {
+		return err
+	}
 	began := time.Now()
 	c, err := r.apply(ctx, "change-to-far-kernel", services)
 	if err != nil {
@@ -241,16 +253,16 @@ func (r *frrRun) change(ctx context.Context, services int) error {
 		return context.Cause(ctx)
 	case <-next.C:
 	}
-	after, err := r.spent()
+	s, err := used()
 	if err != nil {
 		return err
 	}
 	r.values["change-lines-sent"] = append(r.values["change-lines-sent"], float64(c.lines))
-	r.note("change-daemon-cpu", after.daemons-before.daemons)
+	r.note("change-daemon-cpu", s.daemons)
 	if r.kind.own {
-		r.note("change-speaker-cpu", after.own-before.own)
+		r.note("change-speaker-cpu", s.own)
 	}
-	r.note("change-tool-cpu", c.tool+after.tool-before.tool)
+	r.note("change-tool-cpu", c.tool+s.tool)
 	r.note("change-to-far-kernel", at.Sub(began))
 	return nil
 }

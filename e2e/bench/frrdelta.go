@@ -22,6 +22,7 @@ type deltaEngine struct {
 	in       *intent.Intent
 	result   *plan.Result
 	doc      *frr.Document
+	vtysh    []int // its process number
 }
 
 func newDeltaEngine(node *host, services int) *deltaEngine {
@@ -53,12 +54,14 @@ func (e *deltaEngine) apply(ctx context.Context, services int) (change, error) {
 
 // toolCPU is that of vtysh, which runs all the time.
 func (e *deltaEngine) toolCPU() (time.Duration, error) {
-	own := os.Getpid()
-	pids, err := processes("vtysh", func(pid int) bool { return parentOf(pid) == own })
-	if err != nil {
-		return 0, err
+	if len(e.vtysh) == 0 {
+		own := os.Getpid()
+		var err error
+		if e.vtysh, err = processes("vtysh", func(pid int) bool { return parentOf(pid) == own }); err != nil {
+			return 0, err
+		}
 	}
-	return cpu(pids)
+	return cpu(e.vtysh)
 }
 
 func parentOf(pid int) int {
