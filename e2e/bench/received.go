@@ -10,6 +10,7 @@ import (
 	"io"
 	"net"
 	"net/netip"
+	"regexp"
 	"slices"
 	"time"
 
@@ -22,10 +23,14 @@ import (
 // bmpPort is where a router tells what it receives (RFC 7854).
 const bmpPort = 5000
 
+// noBFD matches the lines by which a router has BFD with its neighbours. FRR 10
+// lets no session up while only one end has BFD.
+var noBFD = regexp.MustCompile(`(?m)^ neighbor \S+ bfd.*\n`)
+
 // bmpConf makes router i of a lab tell: every IPv4 route of each neighbour, after
-// the neighbour's policy.
+// the neighbour's policy. It is without BFD.
 func bmpConf(s lab.Spec, i int) string {
-	return lab.DefaultRouterConf(s, i) + fmt.Sprintf("router bgp %d\n bmp targets bench\n  bmp monitor ipv4 unicast post-policy\n  bmp listener 0.0.0.0 port %d\n exit\nexit\n", s.RouterASN, bmpPort)
+	return noBFD.ReplaceAllString(lab.DefaultRouterConf(s, i), "") + fmt.Sprintf("router bgp %d\n bmp targets bench\n  bmp monitor ipv4 unicast post-policy\n  bmp listener 0.0.0.0 port %d\n exit\nexit\n", s.RouterASN, bmpPort)
 }
 
 // path is a route from one neighbour.

@@ -21,11 +21,12 @@ import (
 	"metallb.io/metallb-frr/pkg/cluster"
 )
 
-// thousand is how many routes the advertisement carries, from each node, and
-// thousandRounds how often it is changed.
+// thousand is how many routes the advertisement carries, from each node,
+// thousandRounds how often it is changed, and thousandLimit how long all may take.
 const (
 	thousand       = 1000
 	thousandRounds = 9
+	thousandLimit  = 5 * time.Minute
 )
 
 // addedCommunity is 65000:200, which the advertisement does not have at first.
@@ -42,6 +43,8 @@ type thousands struct {
 // withThousand runs a bench on a cluster of its own. It is without BFD, which on a
 // busy machine would take sessions down that have nothing to do with it.
 func withThousand(ctx context.Context, name string, run func(context.Context, *thousands) ([]Row, error)) ([]Row, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, thousandLimit, fmt.Errorf("not done after %v", thousandLimit))
+	defer cancel()
 	spec := lab.Spec{
 		Name: name, Nodes: 3, Routers: 1, Clients: 1, ProxyMode: []string{"nftables"}, NodeASN: 65100, RouterASN: 65000,
 		Unreachable: []netip.Prefix{netip.MustParsePrefix(benchPool)},
