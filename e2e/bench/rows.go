@@ -47,6 +47,14 @@ func figures(name string, params map[string]any, unit string, values []float64) 
 	return r
 }
 
+// withNote gives rows a note.
+func withNote(note string, rows ...Row) []Row {
+	for i := range rows {
+		rows[i].Note = note
+	}
+	return rows
+}
+
 // figure writes a value with what digits matter.
 func figure(v float64) string {
 	if v == math.Trunc(v) || v >= 10 {
