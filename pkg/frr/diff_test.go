@@ -218,6 +218,7 @@ func TestPassWithPrevious(t *testing.T) {
 		s := snapshotOf(40, true)
 		var p pass
 		var before *frr.Document
+		var printer frr.Printer
 		p.next(t, s)
 		before = p.doc
 		for step := range 40 {
@@ -250,6 +251,11 @@ func TestPassWithPrevious(t *testing.T) {
 			if got, want := p.doc.Text(), fresh.doc.Text(); got != want {
 				t.Fatalf("seed %d, step %d:\n%s\nwant:\n%s", seed, step, got, want)
 			}
+			if r.IntN(4) > 0 { // not every Document is printed
+				if got, want := printer.Text(p.doc), p.doc.Text(); got != want {
+					t.Fatalf("seed %d, step %d, printed after others:\n%s\nwant:\n%s", seed, step, got, want)
+				}
+			}
 			before = p.doc
 		}
 	}
@@ -261,8 +267,10 @@ func TestDiffOfEditedCopy(t *testing.T) {
 	s := snapshotOf(3, false)
 	p.next(t, s)
 	before := p.doc
-	s.EndpointSlices[0] = endpointsOf(s.Services[0].Name, false)
-	p.next(t, &intent.Snapshot{Namespace: s.Namespace, Pools: s.Pools, Peers: s.Peers, BGPAds: s.BGPAds, Nodes: s.Nodes, Services: s.Services, EndpointSlices: s.EndpointSlices})
+	changed := *s
+	changed.EndpointSlices = slices.Clone(s.EndpointSlices)
+	changed.EndpointSlices[0] = endpointsOf(s.Services[0].Name, false)
+	p.next(t, &changed)
 	if got := len(frr.Diff(before, p.doc).Commands); got != 1 {
 		t.Fatalf("%d commands for one route", got)
 	}

@@ -25,7 +25,8 @@ type Intent struct {
 	// Findings are those of Config and of Services, in the order of their objects.
 	Findings []Finding
 
-	source *Snapshot // what it was made from, for the next Resolve
+	source  *Snapshot  // what it was made from, for the next Resolve
+	blocked []*Service // those of Services with a Finding
 }
 
 // Config is the part of an Intent that is shared by all Services. As long as no

@@ -28,7 +28,6 @@ import (
 	"metallb.io/metallb-frr/pkg/telemetry"
 )
 
-
 // statusWorld is an API server and what a speaker of node n1 writes to it.
 type statusWorld struct {
 	t      testing.TB
