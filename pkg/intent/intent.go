@@ -39,6 +39,9 @@ type Config struct {
 	BFDProfiles []*BFDProfile
 	Nodes       []*Node // sorted by name
 
+	// Extras are what users add to FRR's configuration; nil: nothing.
+	Extras *Extras
+
 	IgnoreExcludeLabel bool
 
 	findings []Finding
