@@ -205,11 +205,13 @@ func (x *Extras) In(keep func(header ExtraLine) bool) *Extras {
 	out := &Extras{}
 	gone := map[string]bool{}
 	for _, l := range x.Lines {
-		if len(l.Node) == 0 && l.Opens && !keep(l) {
-			gone[l.Text] = true
-			continue
+		top := l.Text
+		if len(l.Node) > 0 {
+			top = l.Node[0]
+		} else if l.Opens && !gone[top] && !keep(l) {
+			gone[top] = true
 		}
-		if len(l.Node) == 0 || !gone[l.Node[0]] {
+		if !gone[top] {
 			out.Lines = append(out.Lines, l)
 		}
 	}

@@ -84,6 +84,7 @@ type view struct {
 	findings []intent.Finding
 	sets     map[string]*adSet // by class name
 	profiles []*intent.BFDProfile
+	extras   *intent.Extras
 }
 
 // adSet is a class on this node and who it goes to.
@@ -100,6 +101,8 @@ func newView(c *intent.Config, facts NodeFacts) *view {
 		return v
 	}
 	v.routers, v.findings = RoutersFor(c, v.node)
+	extras, findings := extrasFor(c, v.routers, v.node)
+	v.extras, v.findings = extras, append(v.findings, findings...)
 	profiles := map[string]*intent.BFDProfile{}
 	for _, r := range v.routers {
 		for _, s := range r.Sessions {
@@ -115,7 +118,7 @@ func newView(c *intent.Config, facts NodeFacts) *view {
 // plan puts routes into the node's BGP instances. Only the prefixes in touched
 // differ from those of prev's.
 func (v *view) plan(prev *Result, routes *routes, touched []netip.Prefix) *NodePlan {
-	p := &NodePlan{Node: v.facts.Name, BFDProfiles: v.profiles}
+	p := &NodePlan{Node: v.facts.Name, BFDProfiles: v.profiles, Extras: v.extras}
 	sameClasses := routes.number(&prev.routes)
 	for i, base := range v.routers {
 		if sameClasses && i < len(prev.Plan.Routers) {
