@@ -64,6 +64,7 @@ func Build(prev *Document, p *plan.NodePlan, o Options) (*Document, error) {
 	for _, r := range p.Routers {
 		b.router(r)
 	}
+	prev = b.overlay(prev, p.Extras)
 	b.networks(prev, p)
 	if b.err != nil {
 		return nil, fmt.Errorf("building the FRR configuration of node %s: %w", p.Node, b.err)
@@ -161,6 +162,7 @@ func (b *builder) router(r *plan.Router) {
 
 func (b *builder) networks(prev *Document, p *plan.NodePlan) {
 	if prev != nil && b.patch(prev, p) {
+		b.extraNetworks(len(b.doc.touched) == 0)
 		return
 	}
 	size := 0
@@ -181,6 +183,7 @@ func (b *builder) networks(prev *Document, p *plan.NodePlan) {
 			b.doc.Networks[key] = b.network(header, route)
 		}
 	}
+	b.extraNetworks(false)
 }
 
 // patch takes the networks from prev and makes anew those only that the plan has

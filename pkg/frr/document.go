@@ -23,11 +23,12 @@ type Document struct {
 	running bool // read from FRR, which hides what is default
 
 	// How it came to be, if Build made it of another one: what the routers
-	// were, and which networks may differ. self tells a copy, of which none of
+	// were, what users add, and which networks may differ. self tells a copy, of which none of
 	// this is true.
 	self       *Document
 	made, from *mark
 	routers    []*plan.Router
+	extras     *overlay
 	touched    []NetworkKey
 }
 
@@ -74,6 +75,8 @@ type Line struct {
 	Text string
 	// Opens: the command enters a node of its own.
 	Opens bool
+	// Extra: a user wrote it, in the ConfigMap bgpextras.
+	Extra bool
 }
 
 // Comment reports whether the line is one.
