@@ -10,6 +10,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/watch"
@@ -43,6 +44,7 @@ type kind[T client.Object] struct {
 	cluster   *Cluster
 	name      string
 	namespace string // empty: all
+	only      string // the one object of that name; empty: all
 	object    client.Object
 	list      func() client.ObjectList
 	trim      func(client.Object) T
@@ -96,6 +98,12 @@ func (c *Cluster) addKinds() {
 		namespace: c.options.Namespace,
 		into:      showSecrets,
 		objects:   collection[secret]{compare: byName[secret], same: sameSecret},
+	})
+	add(c, "ConfigMap", &corev1.ConfigMap{}, func() client.ObjectList { return &corev1.ConfigMapList{} }, trimExtras, kind[*corev1.ConfigMap]{
+		namespace: c.options.Namespace,
+		only:      intent.ExtrasName,
+		into:      showExtras,
+		objects:   collection[*corev1.ConfigMap]{compare: byName[*corev1.ConfigMap], same: sameExtras},
 	})
 	add(c, "Node", &corev1.Node{}, func() client.ObjectList { return &corev1.NodeList{} }, trimNode, kind[*corev1.Node]{
 		into:    func(s *intent.Snapshot, all []*corev1.Node) { s.Nodes = all },
@@ -162,9 +170,20 @@ func showSecrets(s *intent.Snapshot, all []secret) {
 	}
 }
 
+func showExtras(s *intent.Snapshot, all []*corev1.ConfigMap) {
+	s.Extras = nil
+	if len(all) > 0 {
+		s.Extras = all[0]
+	}
+}
+
 func (k *kind[T]) watch(ctx context.Context) {
 	options := func(o metav1.ListOptions) []client.ListOption {
-		return []client.ListOption{client.InNamespace(k.namespace), &client.ListOptions{Raw: &o, Limit: o.Limit, Continue: o.Continue}}
+		lo := &client.ListOptions{Namespace: k.namespace, Raw: &o, Limit: o.Limit, Continue: o.Continue}
+		if k.only != "" {
+			lo.FieldSelector = fields.OneTermEqualSelector(metav1.ObjectNameField, k.only)
+		}
+		return []client.ListOption{lo}
 	}
 	lw := &cache.ListWatch{
 		ListWithContextFunc: func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) {

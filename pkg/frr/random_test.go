@@ -17,10 +17,13 @@ import (
 // the next, but all from the same few names.
 type random struct {
 	*rand.Rand
-	myASN int
+	myASN  int
+	extras bool // with a ConfigMap bgpextras
 }
 
-func newRandom(seed uint64) *random { return &random{rand.New(rand.NewPCG(seed, 11)), 64512} }
+func newRandom(seed uint64) *random {
+	return &random{Rand: rand.New(rand.NewPCG(seed, 11)), myASN: 64512}
+}
 
 // often reports true p times in ten.
 func (r *random) often(p int) bool { return r.IntN(10) < p }
@@ -70,6 +73,9 @@ func (r *random) manifests() string {
 	}
 	for i := range r.IntN(8) {
 		r.service(&out, fmt.Sprintf("s%d", i))
+	}
+	if r.extras && r.often(8) {
+		out.WriteString(extrasManifest(r.extrasText()))
 	}
 	return out.String()
 }

@@ -78,6 +78,7 @@ func (s *setter) makeRoom(l located) {
 	if !ok || e.twice || len(l.Node) > 0 {
 		return
 	}
+	defer delete(s.was, l.slot) // what stood there is replaced
 	if s.rules == nil {
 		s.rules = map[string][]located{}
 		for _, had := range s.had {
