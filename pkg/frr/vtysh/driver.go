@@ -64,7 +64,7 @@ func New(o Options) *Driver {
 		o.Command = []string{"vtysh"}
 	}
 	if o.Daemons == nil {
-		o.Daemons = []string{"zebra", "mgmtd", "bgpd", "bfdd"}
+		o.Daemons = daemons
 	}
 	if o.Timeout == 0 {
 		o.Timeout = 10 * time.Second

@@ -98,11 +98,15 @@ func lostDaemon(line string) error {
 	if m := reconnect.FindStringSubmatch(line); m != nil {
 		return &lostError{DownError{m[1]}}
 	}
-	if m := notRunning.FindStringSubmatch(line); m != nil {
+	if m := notRunning.FindStringSubmatch(line); m != nil && slices.Contains(daemons, m[1]) {
 		return &DownError{m[1]}
 	}
 	return nil
 }
+
+// daemons are those that the product needs. That another one does not run is a
+// refusal of the line that is for it.
+var daemons = []string{"zebra", "mgmtd", "bgpd", "bfdd"}
 
 // refusedError is what FRR said to a command that it did not accept.
 type refusedError struct{ message string }
@@ -122,8 +126,9 @@ var unmarked = []string{"Malformed ", "Invalid ", "Can't ", "Cannot ", "Error", 
 // judge reads the answer to a line. What is no refusal is a note.
 func judge(text []string) verdict {
 	for i, line := range text {
-		message, ok := strings.CutPrefix(line, "% ")
-		if !ok && slices.ContainsFunc(unmarked, func(p string) bool { return strings.HasPrefix(line, p) }) {
+		message, ok := strings.CutPrefix(line, "%")
+		message = strings.TrimLeft(message, " ")
+		if !ok && notRunning.MatchString(line) || !ok && slices.ContainsFunc(unmarked, func(p string) bool { return strings.HasPrefix(line, p) }) {
 			message, ok = line, true
 		}
 		if !ok {
