@@ -19,6 +19,9 @@ type Document struct {
 	// Networks hold one fragment per announced prefix and VRF. They stand at
 	// the end of their address family in frr.conf.
 	Networks map[NetworkKey]*Fragment
+	// Unrendered are the user's own templates that failed, at most 100; their
+	// fragments were made by the built-in ones.
+	Unrendered []Refusal
 
 	running bool // read from FRR, which hides what is default
 
