@@ -16,6 +16,7 @@ import (
 	"github.com/go-logr/logr"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
+	"sigs.k8s.io/controller-runtime/pkg/metrics"
 
 	"metallb.io/metallb-frr/pkg/cluster"
 	"metallb.io/metallb-frr/pkg/frr/bmp"
@@ -30,6 +31,7 @@ type options struct {
 	class                        string
 	ignoreExclude                bool
 	conf, vtysh, bmp, frrLog     string
+	templates                    string
 	ignoredDebounce, ignoredHost string
 }
 
@@ -64,6 +66,7 @@ func (o *options) register(fs *flag.FlagSet) {
 	fs.StringVar(&o.vtysh, "vtysh", "vtysh", "command that starts vtysh, words separated by blanks")
 	fs.StringVar(&o.bmp, "bmp-listen", "127.0.0.1:11019", "address where bgpd reports its sessions (BMP)")
 	fs.StringVar(&o.frrLog, "frr-log-level", env("FRR_LOGGING_LEVEL", "informational"), "FRR's own log level (FRR_LOGGING_LEVEL)")
+	fs.StringVar(&o.templates, "frr-templates", "", "folder of templates that replace the built-in ones; read at start")
 	fs.StringVar(&o.ignoredDebounce, "bgp-debounce-timeout", os.Getenv("METALLB_BGP_DEBOUNCE_TIMEOUT"), "accepted for MetalLB's sake; changes are applied at once")
 	fs.StringVar(&o.ignoredHost, "host", "", "accepted for MetalLB's sake; has no effect")
 }
@@ -89,7 +92,11 @@ func (o *options) run(ctx context.Context, log logr.Logger) error {
 		return err
 	}
 	defer listener.Close()
-	driver := vtysh.New(vtysh.Options{Command: strings.Fields(o.vtysh), ConfFile: o.conf, OnError: func(err error) {
+	found, err := o.found(metrics.Registry, log)
+	if err != nil {
+		return err
+	}
+	driver := vtysh.New(vtysh.Options{Command: strings.Fields(o.vtysh), ConfFile: o.conf, OnFound: found, OnError: func(err error) {
 		log.Error(err, "frr.conf not kept", "node", o.node)
 	}})
 	defer driver.Close()

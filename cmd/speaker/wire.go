@@ -47,9 +47,11 @@ func (o *options) speaker(c *cluster.Cluster, driver *vtysh.Driver, listener *bm
 		return nil, err
 	}
 	at := listener.Addr()
+	templates, findings := templatesFrom(o.templates, log)
 	return speaker.New(speaker.Options{
 		Node: o.node, Cluster: c, FRR: driver, BMP: listener, Log: log, Metrics: gauges, Passes: passes,
-		Document: frr.Options{LogLevel: o.frrLog, BMPHost: at.Addr().String(), BMPPort: at.Port()},
+		Document: frr.Options{Templates: templates, LogLevel: o.frrLog, BMPHost: at.Addr().String(), BMPPort: at.Port()},
+		Findings: findings,
 		Owner:    speaker.Owner{Name: o.pod, UID: o.podUID},
 	}), nil
 }

@@ -85,6 +85,9 @@ func ParseRunning(text string) *Document {
 			doc.Networks[key] = &Fragment{Key: "network " + key.Prefix.String(), Lines: []Line{line}}
 			continue
 		}
+		if strings.HasPrefix(line.Text, "address-family ") {
+			continue // a place, not a setting
+		}
 		rest.Lines = append(rest.Lines, line)
 	}
 	doc.Base = []*Fragment{rest}

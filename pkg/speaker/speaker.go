@@ -29,6 +29,8 @@ type Options struct {
 	BMP     *bmp.Listener
 	// Document says where bgpd reports to and how the templates look.
 	Document frr.Options
+	// Findings are what is wrong with how the speaker was started; may be nil.
+	Findings []intent.Finding
 	Log      logr.Logger
 	Metrics  *telemetry.Speaker
 	Passes   *telemetry.Client
@@ -197,6 +199,7 @@ func (s *Speaker) pass(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("applying the FRR configuration: %w", err)
 	}
+	applied.Refused = append(applied.Refused, document.Unrendered...)
 	s.logApplied(applied, time.Since(began))
 	s.applied = applied
 	s.passed = true

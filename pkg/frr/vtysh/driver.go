@@ -29,6 +29,9 @@ type Options struct {
 	// OnError hears of errors in keeping ConfFile; nil: the next Apply
 	// returns them. It is called from a goroutine of the Driver's.
 	OnError func(error)
+	// OnFound hears which FRR there is, once for each start of bgpd; nil:
+	// nobody. It must not call the Driver.
+	OnFound func(Found)
 }
 
 // Driver is FRR as seen through one vtysh. Its methods may be called from
@@ -44,6 +47,7 @@ type Driver struct {
 	shell   *shell        // nil: none runs
 	inForce *frr.Document // nil: unknown
 	refused refusals
+	found   Found
 	closed  bool
 }
 
@@ -213,6 +217,9 @@ func (d *Driver) start(ctx context.Context) error {
 	}
 	d.shell, d.inForce = s, nil
 	if _, err := s.ask(ctx, "terminal length 0"); err != nil {
+		return d.lost(err)
+	}
+	if err := d.discover(ctx); err != nil {
 		return d.lost(err)
 	}
 	daemons, err := s.ask(ctx, "show daemons")
