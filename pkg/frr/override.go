@@ -61,7 +61,7 @@ func (t *Templates) replace(file, text string) error {
 		return err
 	}
 	if set.Lookup(file).Tree == t.set.Lookup(file).Tree {
-		return fmt.Errorf("%s:1: it is empty; to add nothing write a comment, a line that begins with !", file)
+		return fmt.Errorf("%s:1: it is empty; a comment, a line that begins with !, adds nothing", file)
 	}
 	for _, n := range set.Templates() {
 		if was := t.set.Lookup(n.Name()); n.Name() != file && (was == nil || was.Tree != n.Tree) {

@@ -171,8 +171,10 @@ func (r *extrasReader) find(number int, text, why string) {
 // masked returns a line without the password in it, and not longer than one
 // reads.
 func masked(text string) string {
-	if before, _, found := strings.Cut(text, "password "); found {
-		text = before + "password [redacted]"
+	for _, word := range []string{"password ", "key-string "} {
+		if before, _, found := strings.Cut(text, word); found {
+			text = before + word + "[redacted]"
+		}
 	}
 	if len(text) > 200 {
 		text = strings.ToValidUTF8(text[:200], "") + " ..."
