@@ -160,3 +160,51 @@ kind: BGPPeer
 metadata: {name: tor1}
 spec: {myASN: 64512, peerASN: 64600, peerAddress: 10.0.0.1, holdTime: 90s}
 `
+
+// On the way an entry never permits more than before or after: lists come before
+// what uses them and go after it, and an entry permits when its lines are in it.
+func TestExtrasOrder(t *testing.T) {
+	text := "router bgp 64512\n neighbor 10.0.0.1 timers 3 9\nroute-map 10.0.0.1-in permit 20\n match ip address prefix-list A\nip prefix-list A permit 10.0.0.0/8\n"
+	plain, with := built(t, nil, nodeAndPeer), built(t, nil, nodeAndPeer+extrasManifest(text))
+	for _, c := range []struct {
+		name     string
+		old, new *frr.Document
+		want     []string
+	}{
+		{"added", plain, with, []string{
+			"ip prefix-list A seq 5 permit 10.0.0.0/8",
+			"route-map 10.0.0.1-in deny 20 / match ip address prefix-list A",
+			"route-map 10.0.0.1-in permit 20",
+			"router bgp 64512 / neighbor 10.0.0.1 timers 3 9",
+		}},
+		{"removed", with, plain, []string{
+			"route-map 10.0.0.1-in deny 20",
+			"router bgp 64512 / neighbor 10.0.0.1 timers 30 90",
+			"route-map 10.0.0.1-in deny 20 / no match ip address prefix-list A",
+			"no ip prefix-list A seq 5 permit 10.0.0.0/8",
+		}},
+		{"without the peer", nil, built(t, nil, strings.Split(nodeAndPeer, "---")[0]+extrasManifest(strings.Replace(text, "64512\n neighbor 10.0.0.1 timers 3 9", "64512\n timers bgp 3 9\n neighbor 10.0.0.1 timers 3 9", 1))), []string{
+			"ip prefix-list A seq 5 permit 10.0.0.0/8",
+			"route-map 10.0.0.1-in permit 20",
+			"route-map 10.0.0.1-in permit 20 / match ip address prefix-list A",
+			"router bgp 64512",
+			"router bgp 64512 / timers bgp 3 9",
+		}},
+	} {
+		delta := frr.Diff(c.old, c.new)
+		got := typed(delta.Commands)
+		if c.old == nil {
+			got = slices.DeleteFunc(got, func(s string) bool {
+				return !strings.Contains(s, "route") && !strings.Contains(s, "list") || strings.Contains(s, "delay-timer")
+			})
+		}
+		if d := cmp.Diff(c.want, got); d != "" {
+			t.Errorf("%s: (-want +got)\n%s", c.name, d)
+		}
+		for _, command := range delta.Commands {
+			if command.Extra && (len(command.Origins) != 1 || command.Origins[0] != intent.ExtrasRef) {
+				t.Errorf("%s: %q comes from %v", c.name, command.Text, command.Origins)
+			}
+		}
+	}
+}

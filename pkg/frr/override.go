@@ -90,11 +90,15 @@ func templateNames() []string {
 	return names
 }
 
-// try renders a template and checks that it made what README.md demands.
+// try renders a template and checks that a user's own made what README.md
+// demands.
 func (t *Templates) try(name string, node []string, data map[string]any) ([]Line, error) {
 	lines, err := t.render(name, node, data)
 	if err != nil {
 		return nil, errors.Unwrap(err) // text/template's own names file and line
+	}
+	if !t.own {
+		return lines, nil
 	}
 	var commands []string
 	for _, l := range lines {
