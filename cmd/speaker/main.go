@@ -16,6 +16,7 @@ import (
 	"github.com/go-logr/logr"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
+	"sigs.k8s.io/controller-runtime/pkg/metrics"
 
 	"metallb.io/metallb-frr/pkg/cluster"
 	"metallb.io/metallb-frr/pkg/frr/bmp"
@@ -35,6 +36,7 @@ type options struct {
 	frrMetrics                   int
 	serviceStatus                string
 	frrRun                       string
+	templates                    string
 	ignoredDebounce, ignoredHost string
 }
 
@@ -73,6 +75,7 @@ func (o *options) register(fs *flag.FlagSet) {
 	fs.StringVar(&o.frrLog, "frr-log-level", env("FRR_LOGGING_LEVEL", "informational"), "FRR's own log level (FRR_LOGGING_LEVEL)")
 	fs.IntVar(&o.frrMetrics, "frr-metrics-port", 9121, "TCP port of the HTTPS server of FRR's metrics and /livez; 0 turns it off")
 	fs.StringVar(&o.serviceStatus, "service-bgp-status", env("METALLB_SERVICE_BGP_STATUS", string(speaker.ServiceStatusAuto)), "write a ServiceBGPStatus for each Service that the node announces: auto (as long as the cluster holds at most 50000), always or never (METALLB_SERVICE_BGP_STATUS)")
+	fs.StringVar(&o.templates, "frr-templates", "", "folder of templates that replace the built-in ones; read at start")
 	fs.StringVar(&o.ignoredDebounce, "bgp-debounce-timeout", os.Getenv("METALLB_BGP_DEBOUNCE_TIMEOUT"), "accepted for MetalLB's sake; changes are applied at once")
 	fs.StringVar(&o.ignoredHost, "host", "", "accepted for MetalLB's sake; has no effect")
 }
@@ -102,7 +105,11 @@ func (o *options) run(ctx context.Context, log logr.Logger) error {
 		return err
 	}
 	defer listener.Close()
-	driver := vtysh.New(vtysh.Options{Command: strings.Fields(o.vtysh), ConfFile: o.conf, RunDir: o.frrRun, OnError: func(err error) {
+	found, err := o.found(metrics.Registry, log)
+	if err != nil {
+		return err
+	}
+	driver := vtysh.New(vtysh.Options{Command: strings.Fields(o.vtysh), ConfFile: o.conf, RunDir: o.frrRun, OnFound: found, OnError: func(err error) {
 		log.Error(err, "frr.conf not kept", "node", o.node)
 	}})
 	defer driver.Close()

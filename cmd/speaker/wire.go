@@ -52,12 +52,14 @@ func (o *options) speaker(c *cluster.Cluster, driver, questions *vtysh.Driver, l
 		return nil, err
 	}
 	at := listener.Addr()
+	templates, findings := templatesFrom(o.templates, log)
 	return speaker.New(speaker.Options{
 		Node: o.node, Cluster: c, FRR: driver, Questions: questions, BMP: listener, Log: log, Metrics: gauges, Passes: passes,
-		Document:      frr.Options{LogLevel: o.frrLog, BMPHost: at.Addr().String(), BMPPort: at.Port()},
+		Document:      frr.Options{Templates: templates, LogLevel: o.frrLog, BMPHost: at.Addr().String(), BMPPort: at.Port()},
 		DrainWait:     o.drain.wait,
 		Owner:         speaker.Owner{Name: o.pod, UID: o.podUID},
 		ServiceStatus: mode,
+		Findings:      findings,
 	}), nil
 }
 

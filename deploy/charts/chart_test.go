@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -117,6 +118,31 @@ func TestValuesTakeEffect(t *testing.T) {
 	}
 }
 
+// A user's templates reach the speaker, whose pods are replaced when they change.
+func TestOwnTemplates(t *testing.T) {
+	plain, err := render(t)
+	if err != nil || strings.Contains(plain, "frr-templates") {
+		t.Errorf("without templates the rendering names them, or %v", err)
+	}
+	out, err := render(t, `speaker.frr.templates.class\.tmpl=route-map {{ .Name }} permit 1`)
+	if err != nil {
+		t.Fatal(err, out)
+	}
+	for _, want := range []string{
+		"- --frr-templates=/etc/frr-templates\n", "mountPath: /etc/frr-templates\n", "configMap:\n          name: metallb-frr-templates\n",
+		"kind: ConfigMap\nmetadata:\n  name: metallb-frr-templates\n", "data:\n  class.tmpl: route-map {{ .Name }} permit 1\n",
+	} {
+		if !strings.Contains(out, want) {
+			t.Errorf("rendering has no %q", want)
+		}
+	}
+	other, err := render(t, `speaker.frr.templates.class\.tmpl=route-map {{ .Name }} permit 2`)
+	sum := regexp.MustCompile("checksum/frr-templates: [0-9a-f]{64}")
+	if a, b := sum.FindString(out), sum.FindString(other); err != nil || a == "" || a == b {
+		t.Errorf("pods with other templates: %q and %q, %v", a, b, err)
+	}
+}
+
 func TestMetalLBValuesThatChangeNothingAreAccepted(t *testing.T) {
 	if out, err := render(t, "frrk8s.enabled=false", "speaker.frr.enabled=true", "crds.validationFailurePolicy=Ignore",
 		"speaker.memberlist.enabled=true", "prometheus.rbacPrometheus=true", "prometheus.serviceMonitor.enabled=false"); err != nil {
@@ -126,17 +152,18 @@ func TestMetalLBValuesThatChangeNothingAreAccepted(t *testing.T) {
 
 func TestWhatCannotBeMetIsRefusedByName(t *testing.T) {
 	for set, want := range map[string]string{
-		"frrk8s.enabled=true":                    "frrk8s.enabled",
-		"speaker.frr.enabled=false":              "speaker.frr.enabled is false",
-		"prometheus.serviceMonitor.enabled=true": "prometheus.serviceMonitor.enabled is true",
-		"tls.minVersion=VersionTLS12":            "tls.minVersion",
-		"configInline.peers=x":                   "configInline",
-		"speaker.logLevle=debug":                 "logLevle",
-		"speaker.logLevel=loud":                  "/speaker/logLevel",
-		"speaker.frr.drainWait=9":                "/speaker/frr/drainWait",
-		"speaker.drainOn=cordon":                 "/speaker/drainOn",
-		"speaker.drainOn={two words}":            "/speaker/drainOn/0",
-		"speaker.serviceBGPStatus=sometimes":     "/speaker/serviceBGPStatus",
+		"frrk8s.enabled=true":                     "frrk8s.enabled",
+		"speaker.frr.enabled=false":               "speaker.frr.enabled is false",
+		"prometheus.serviceMonitor.enabled=true":  "prometheus.serviceMonitor.enabled is true",
+		"tls.minVersion=VersionTLS12":             "tls.minVersion",
+		"configInline.peers=x":                    "configInline",
+		"speaker.logLevle=debug":                  "logLevle",
+		"speaker.logLevel=loud":                   "/speaker/logLevel",
+		"speaker.frr.drainWait=9":                 "/speaker/frr/drainWait",
+		"speaker.drainOn=cordon":                  "/speaker/drainOn",
+		"speaker.drainOn={two words}":             "/speaker/drainOn/0",
+		"speaker.serviceBGPStatus=sometimes":      "/speaker/serviceBGPStatus",
+		`speaker.frr.templates.neighbour\.tmpl=x`: "neighbour.tmpl",
 	} {
 		out, err := render(t, set)
 		if err == nil {

@@ -98,6 +98,12 @@ func (c *Cluster) addKinds() {
 		into:      showSecrets,
 		objects:   collection[secret]{compare: byName[secret], same: sameSecret},
 	})
+	add(c, "ConfigMap", &corev1.ConfigMap{}, func() client.ObjectList { return &corev1.ConfigMapList{} }, trimExtras, kind[*corev1.ConfigMap]{
+		namespace: c.options.Namespace,
+		only:      client.MatchingFields{metav1.ObjectNameField: intent.ExtrasName},
+		into:      showExtras,
+		objects:   collection[*corev1.ConfigMap]{compare: byName[*corev1.ConfigMap], same: sameExtras},
+	})
 	add(c, "Node", &corev1.Node{}, func() client.ObjectList { return &corev1.NodeList{} }, trimNode, kind[*corev1.Node]{
 		into:    func(s *intent.Snapshot, all []*corev1.Node) { s.Nodes = all },
 		objects: collection[*corev1.Node]{compare: byName[*corev1.Node], same: sameNode},
@@ -164,6 +170,13 @@ func showSecrets(s *intent.Snapshot, all []secret) {
 	s.Secrets = make(map[string]intent.Secret, len(all))
 	for _, x := range all {
 		s.Secrets[x.Name] = x.Kept
+	}
+}
+
+func showExtras(s *intent.Snapshot, all []*corev1.ConfigMap) {
+	s.Extras = nil
+	if len(all) > 0 {
+		s.Extras = all[0]
 	}
 }
 

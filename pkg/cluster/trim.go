@@ -15,6 +15,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"metallb.io/metallb-frr/pkg/api/v1beta1"
+	"metallb.io/metallb-frr/pkg/intent"
 )
 
 // bareMeta is what is kept of the metadata of foreign kinds.
@@ -114,6 +115,17 @@ func sameNode(a, b *corev1.Node) bool {
 	return maps.Equal(a.Labels, b.Labels) && maps.Equal(a.Annotations, b.Annotations) &&
 		apiequality.Semantic.DeepEqual(a.Spec, b.Spec) && apiequality.Semantic.DeepEqual(a.Status, b.Status)
 }
+
+// trimExtras keeps of the ConfigMap bgpextras the one key that counts.
+func trimExtras(m *corev1.ConfigMap) *corev1.ConfigMap {
+	t := &corev1.ConfigMap{ObjectMeta: bareMeta(&m.ObjectMeta)}
+	if text, ok := m.Data[intent.ExtrasKey]; ok {
+		t.Data = map[string]string{intent.ExtrasKey: text}
+	}
+	return t
+}
+
+func sameExtras(a, b *corev1.ConfigMap) bool { return maps.Equal(a.Data, b.Data) }
 
 func trimNamespace(n *corev1.Namespace) *corev1.Namespace {
 	t := &corev1.Namespace{ObjectMeta: bareMeta(&n.ObjectMeta)}

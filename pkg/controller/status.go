@@ -45,6 +45,7 @@ type statusWriter struct {
 	// What is wrong between the peers that meet on a node, and of which Config.
 	config    *intent.Config
 	conflicts []intent.Finding
+	extras    extrasReport
 
 	mu    sync.Mutex
 	paces map[intent.Ref]pace
@@ -118,8 +119,10 @@ func (s *statusWriter) round(ctx context.Context, v view, now time.Time) time.Ti
 		g.Go(func() error { s.perform(ctx, w); return nil })
 	}
 	_ = g.Wait() // the functions return no errors
-	if retry := s.prune(now); next.IsZero() || !retry.IsZero() && retry.Before(next) {
-		next = retry
+	for _, at := range []time.Time{s.prune(now), s.reportExtras(now)} {
+		if next.IsZero() || !at.IsZero() && at.Before(next) {
+			next = at
+		}
 	}
 	return next
 }
@@ -176,6 +179,7 @@ func (s *statusWriter) objects(v view, now time.Time) []write {
 	for _, p := range v.intent.Peers {
 		r.peers[p.Name] = p
 	}
+	s.extras.offer(v.snapshot.Extras, r.findings[intent.ExtrasRef], r.reports.Refused(intent.ExtrasRef), now)
 	var all []write
 	for _, obj := range userObjects(v.snapshot) {
 		ref := intent.Ref{Kind: status.Kind(obj), Name: obj.GetName()}

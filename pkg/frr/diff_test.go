@@ -178,11 +178,19 @@ Current configuration:
 frr version 10.3
 hostname vm
 no ip forwarding
+log stdout informational
+service integrated-vtysh-config
+password sesame
 vrf red
+ ip route 10.0.0.0/8 blackhole
 exit-vrf
 !
 interface eth0
  ip address 192.0.2.1/24
+exit
+!
+line vty
+ exec-timeout 5 0
 exit
 !
 ip prefix-list mine seq 5 permit any
@@ -204,7 +212,10 @@ exit
 end
 `)
 	got := typed(frr.Diff(running, &frr.Document{}).Commands)
-	want := []string{"no router bgp 1", "bfd / no profile p", "no route-map left deny 5"}
+	want := []string{
+		"no router bgp 1", "bfd / no profile p", "bfd / no peer 192.0.2.9", "no route-map left deny 5", "no ip prefix-list mine seq 5 permit any",
+		"interface eth0 / no ip address 192.0.2.1/24", "vrf red / no ip route 10.0.0.0/8 blackhole",
+	}
 	if !slices.Equal(got, want) {
 		t.Errorf("%q, want %q", got, want)
 	}

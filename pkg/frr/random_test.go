@@ -17,7 +17,8 @@ import (
 // the next, but all from the same few names.
 type random struct {
 	*rand.Rand
-	myASN int
+	myASN  int
+	extras bool // with a ConfigMap bgpextras
 	// steady: nothing changes that must end all sessions of the node (its AS
 	// number, its router ID), and one peer, "far", and one Service of its own
 	// are always the same.
@@ -80,6 +81,9 @@ func (r *random) manifests() string {
 	}
 	for i := range r.IntN(8) {
 		r.service(&out, fmt.Sprintf("s%d", i))
+	}
+	if r.extras && r.often(8) {
+		out.WriteString(extrasManifest(r.extrasText()))
 	}
 	return out.String()
 }

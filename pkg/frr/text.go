@@ -145,9 +145,11 @@ func (w *writer) enter(node []string) {
 
 // leave closes the innermost node; an address family prints its networks first.
 func (w *writer) leave() {
-	for _, l := range w.networks[nodeID(w.node)] {
+	id := nodeID(w.node)
+	for _, l := range w.networks[id] {
 		w.print(l.text)
 	}
+	delete(w.networks, id) // a node may be entered again
 	exit := "exit"
 	if strings.HasPrefix(w.node[len(w.node)-1], "address-family ") {
 		exit = "exit-address-family"

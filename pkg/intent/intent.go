@@ -40,6 +40,9 @@ type Config struct {
 	BFDProfiles []*BFDProfile
 	Nodes       []*Node // sorted by name
 
+	// Extras are what users add to FRR's configuration; nil: nothing.
+	Extras *Extras
+
 	findings []Finding
 }
 

@@ -41,6 +41,14 @@ const (
 	LastAcceptedUnreadable Reason = "LastAcceptedUnreadable"
 )
 
+// What is wrong with what users add to FRR's configuration.
+const (
+	// ExtrasUnreadable: a line of the ConfigMap bgpextras is no configuration.
+	ExtrasUnreadable Reason = "ExtrasUnreadable"
+	// ExtrasEmpty: the ConfigMap bgpextras has no key "extras".
+	ExtrasEmpty Reason = "ExtrasEmpty"
+)
+
 // What is wrong between objects.
 const (
 	// PoolOverlap: an older IPAddressPool holds some of the addresses.

@@ -33,7 +33,7 @@ var (
 // with is a good peer with more fields.
 func with(extra string) string { return goodPeer + ", " + extra + "}" }
 
-var reasonRows = slices.Concat(peerRows, poolRows, advertisementRows, otherRows)
+var reasonRows = slices.Concat(peerRows, poolRows, advertisementRows, otherRows, extrasRows)
 
 var peerRows = []reasonRow{
 	{"myASN missing", peer("p", "{peerASN: 65000, peerAddress: 10.0.0.1}"), intent.InvalidASN, intent.Invalid, "BGPPeer p", "spec.myASN", "0", []string{"1 to 4294967295"}},

@@ -49,6 +49,7 @@ func resolveConfig(s *Snapshot) *Config {
 	aliases := r.communities()
 	r.bgpAdvertisements(aliases)
 	r.l2Advertisements()
+	r.extras()
 	slices.SortStableFunc(r.c.findings, func(a, b Finding) int { return a.Object.Compare(b.Object) })
 	return r.c
 }
@@ -58,7 +59,7 @@ func (r *resolver) find(f Finding) { r.c.findings = append(r.c.findings, f) }
 // sameConfig reports whether everything that Config is made of is the same in
 // both Snapshots. Status does not count, but for the last accepted spec.
 func sameConfig(a, b *Snapshot) bool {
-	return a.Namespace == b.Namespace && a.IgnoreExcludeLabel == b.IgnoreExcludeLabel && a.DrainOn == b.DrainOn &&
+	return a.Namespace == b.Namespace && a.IgnoreExcludeLabel == b.IgnoreExcludeLabel && a.DrainOn == b.DrainOn && sameExtras(a, b) &&
 		sameObjects(a.Pools, b.Pools, func(o *v1beta1.IPAddressPool) *v1beta1.AcceptedSpec { return o.Status.LastAccepted }) &&
 		sameObjects(a.Peers, b.Peers, func(o *v1beta2.BGPPeer) *v1beta1.AcceptedSpec { return o.Status.LastAccepted }) &&
 		sameObjects(a.BGPAds, b.BGPAds, func(o *v1beta1.BGPAdvertisement) *v1beta1.AcceptedSpec { return o.Status.LastAccepted }) &&

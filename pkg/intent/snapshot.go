@@ -43,6 +43,9 @@ type Snapshot struct {
 	// Secrets are those of Namespace that BGPPeers may name, by name.
 	Secrets map[string]Secret
 
+	// Extras is the ConfigMap bgpextras of Namespace; nil: there is none.
+	Extras *corev1.ConfigMap
+
 	Nodes          []*corev1.Node               // sorted by name
 	Namespaces     []*corev1.Namespace          // sorted by name
 	Services       []*corev1.Service            // of every type, sorted by namespace, name

@@ -100,6 +100,7 @@ type view struct {
 	findings []intent.Finding
 	sets     map[string]*adSet // by class name
 	profiles []*intent.BFDProfile
+	extras   *intent.Extras
 }
 
 // adSet is a class on this node and who it goes to.
@@ -119,6 +120,8 @@ func newView(c *intent.Config, facts NodeFacts) *view {
 	for _, r := range v.routers {
 		r.Marked = v.node.Leaving != nil
 	}
+	extras, findings := extrasFor(c, v.routers, v.node)
+	v.extras, v.findings = extras, append(v.findings, findings...)
 	profiles := map[string]*intent.BFDProfile{}
 	for _, r := range v.routers {
 		for _, s := range r.Sessions {
@@ -134,7 +137,7 @@ func newView(c *intent.Config, facts NodeFacts) *view {
 // plan puts routes into the node's BGP instances. Only the prefixes in touched
 // differ from those of prev's.
 func (v *view) plan(prev *Result, routes *routes, touched []netip.Prefix) *NodePlan {
-	p := &NodePlan{Node: v.facts.Name, BFDProfiles: v.profiles}
+	p := &NodePlan{Node: v.facts.Name, BFDProfiles: v.profiles, Extras: v.extras}
 	sameClasses := routes.number(&prev.routes)
 	for i, base := range v.routers {
 		if sameClasses && i < len(prev.Plan.Routers) {

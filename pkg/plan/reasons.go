@@ -45,3 +45,10 @@ const (
 	// RouterIDConflict: an older BGPPeer has another routerID in the same VRF.
 	RouterIDConflict intent.Reason = "RouterIDConflict"
 )
+
+// What is wrong with what users add to FRR's configuration.
+const (
+	// ExtrasForeignASN: the ConfigMap bgpextras has a "router bgp" with another
+	// AS number than the node's BGPPeers have.
+	ExtrasForeignASN intent.Reason = "ExtrasForeignASN"
+)

@@ -108,6 +108,8 @@ var conflictRows = []struct {
 	{"same neighbour in a VRF", peer("a", "10.0.0.1", ", vrf: red") + peer("b", "10.0.0.1", ", vrf: red"), plan.DuplicateNeighbor, intent.Invalid, "BGPPeer b", "spec.peerAddress", "10.0.0.1-red", "peer 10.0.0.1-red already exists", 1},
 	{"two ASNs", peer("a", "10.0.0.1", "") + strings.Replace(peer("b", "10.0.0.2", ""), "64512", "64513", 1), plan.ASNConflict, intent.Invalid, "BGPPeer b", "spec.myASN", "64513", "already runs AS 64512 for BGPPeer a", 1},
 	{"two router IDs", peer("a", "10.0.0.1", ", routerID: 1.1.1.1") + peer("b", "10.0.0.2", ", routerID: 2.2.2.2"), plan.RouterIDConflict, intent.Warning, "BGPPeer b", "spec.routerID", "2.2.2.2", "router ID 1.1.1.1 from an older BGPPeer", 2},
+	{"another ASN in extras", peer("a", "10.0.0.1", "") + extras("router bgp 65100\n neighbor 10.0.0.9 remote-as 1\n!\nrouter bgp 64512\n timers bgp 3 9\n"), plan.ExtrasForeignASN, intent.Invalid, "ConfigMap bgpextras", "data.extras", "router bgp 65100", `node n1 runs AS 64512 there for BGPPeer a, and FRR has one per VRF; write "router bgp 64512"`, 1},
+	{"another ASN in extras, VRF", peer("a", "10.0.0.1", ", vrf: red") + extras("router bgp 65100 vrf red\n router bgp 65100\n"), plan.ExtrasForeignASN, intent.Invalid, "ConfigMap bgpextras", "data.extras", "router bgp 65100 vrf red", `write "router bgp 64512 vrf red"`, 1},
 }
 
 func TestConflicts(t *testing.T) {
@@ -121,6 +123,9 @@ func TestConflicts(t *testing.T) {
 		if f.Reason != row.reason || f.Severity != row.severity || f.Object.String() != row.object || f.Field != row.field || f.Value != row.value || !strings.Contains(f.Message, row.says) {
 			t.Errorf("%s: %s %s %s", row.name, f.Severity, f.Reason, f)
 		}
+		if all := plan.Conflicts(intent.Resolve(nil, read(t, n1+row.peers)).Config); len(all) != 1 || all[0] != f {
+			t.Errorf("%s: over all nodes: %v", row.name, all)
+		}
 		if got := len(r.Plan.Routers[0].Sessions); got != row.sessions {
 			t.Errorf("%s: %d sessions, want %d", row.name, got, row.sessions)
 		}
@@ -133,6 +138,7 @@ func TestNoConflicts(t *testing.T) {
 		"another ASN in a VRF":       peer("a", "10.0.0.1", "") + strings.Replace(peer("b", "10.0.0.2", ", vrf: red"), "64512", "64513", 1),
 		"one router ID":              peer("a", "10.0.0.1", "") + peer("b", "10.0.0.2", ", routerID: 2.2.2.2") + peer("c", "10.0.0.3", ", routerID: 2.2.2.2"),
 		"another router ID in one":   peer("a", "10.0.0.1", ", routerID: 1.1.1.1") + peer("b", "10.0.0.2", ", vrf: red, routerID: 2.2.2.2"),
+		"extras of the same ASN":     peer("a", "10.0.0.1", "") + extras("router bgp 64512\n timers bgp 3 9\nrouter bgp 65100 vrf red\nip prefix-list A permit any"),
 		"selectors that do not meet": peer("a", "10.0.0.1", ", "+strings.ReplaceAll(hostname, "%s", "n1")) + peer("b", "10.0.0.1", ", "+strings.ReplaceAll(hostname, "%s", "n2")),
 	} {
 		if r := planned(t, twoNodes+peers); len(r.Findings) > 0 {
@@ -168,5 +174,16 @@ func TestEveryReasonHasARow(t *testing.T) {
 	})
 	if declared == 0 {
 		t.Error("reasons.go declares nothing")
+	}
+}
+
+// What FRR could not have is left out of the plan with all that stands in it.
+func TestForeignExtrasAreLeftOut(t *testing.T) {
+	r := planned(t, n1+peer("a", "10.0.0.1", "")+extras("router bgp 65100\n address-family ipv4 unicast\n  network 10.0.0.0/8\nip prefix-list A permit any\n"))
+	if x := r.Plan.Extras; x == nil || len(x.Lines) != 1 || x.Lines[0].Text != "ip prefix-list A permit any" {
+		t.Errorf("extras %+v, want the prefix-list alone", x)
+	}
+	if x := planned(t, n1+extras("router bgp 65100\n timers bgp 3 9\n")).Plan.Extras; x == nil || len(x.Lines) != 2 {
+		t.Errorf("extras %+v of a node without peers, want both lines", x)
 	}
 }

@@ -111,19 +111,22 @@ func finish(byVRF map[string]*Router, node *intent.Node) []*Router {
 	return routers
 }
 
-// Conflicts returns what is wrong between the peers that meet on some node: one
-// Finding for each peer and reason, which names the first such node.
+// Conflicts returns what is wrong between the peers that meet on some node, and
+// between them and the ConfigMap bgpextras: one Finding for each object, reason
+// and value, which names the first such node.
 func Conflicts(c *intent.Config) []intent.Finding {
 	type about struct {
 		object intent.Ref
 		reason intent.Reason
+		value  string
 	}
 	var out []intent.Finding
 	seen := map[about]bool{}
 	for _, n := range c.Nodes {
-		_, findings := RoutersFor(c, n)
-		for _, f := range findings {
-			if id := (about{f.Object, f.Reason}); !seen[id] {
+		routers, findings := RoutersFor(c, n)
+		_, more := extrasFor(c, routers, n)
+		for _, f := range append(findings, more...) {
+			if id := (about{f.Object, f.Reason, f.Value}); !seen[id] {
 				seen[id] = true
 				out = append(out, f)
 			}

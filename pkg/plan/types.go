@@ -31,6 +31,8 @@ type NodePlan struct {
 	Routers []*Router
 	// BFDProfiles are those that the sessions use, sorted by name.
 	BFDProfiles []*intent.BFDProfile
+	// Extras are what users add to FRR's configuration; nil: nothing.
+	Extras *intent.Extras
 }
 
 // Router is one BGP instance.

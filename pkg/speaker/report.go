@@ -34,7 +34,7 @@ const writePause = time.Second
 func (s *Speaker) report() {
 	r := report{refused: s.applied.Refused, step: s.step, sync: s.drift.sync}
 	if s.result != nil {
-		r.findings = append(append(r.findings, s.intent.Findings...), s.result.Findings...)
+		r.findings = slices.Concat(s.Options.Findings, s.intent.Findings, s.result.Findings)
 	}
 	for _, at := range s.sessions.sorted() {
 		if !at.planned {

@@ -34,6 +34,8 @@ type Options struct {
 	BMP       *bmp.Listener
 	// Document says where bgpd reports to and how the templates look.
 	Document frr.Options
+	// Findings are what is wrong with how the speaker was started; may be nil.
+	Findings []intent.Finding
 	Log      logr.Logger
 	Metrics  *telemetry.Speaker
 	Passes   *telemetry.Client
@@ -260,6 +262,7 @@ func (s *Speaker) pass(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("applying the FRR configuration: %w", err)
 	}
+	applied.Refused = append(applied.Refused, document.Unrendered...)
 	s.logApplied(applied, time.Since(began))
 	s.drain.applied()
 	s.tell(s.inService(node))

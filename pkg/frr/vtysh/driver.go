@@ -33,6 +33,9 @@ type Options struct {
 	// OnError hears of errors in keeping ConfFile; nil: the next Apply
 	// returns them. It is called from a goroutine of the Driver's.
 	OnError func(error)
+	// OnFound hears which FRR there is, once for each start of bgpd; nil:
+	// nobody. It must not call the Driver.
+	OnFound func(Found)
 }
 
 // Driver is FRR as seen through one vtysh. Its methods may be called from
@@ -51,6 +54,7 @@ type Driver struct {
 	readBack bool          // inForce is what was running, and not yet worked on
 	refused  refusals
 	watched  watched
+	found    Found
 	closed   bool
 }
 
@@ -234,6 +238,9 @@ func (d *Driver) start(ctx context.Context) error {
 	}
 	d.shell, d.inForce = s, nil
 	if _, err := s.ask(ctx, "terminal length 0"); err != nil {
+		return d.lost(err)
+	}
+	if err := d.discover(ctx); err != nil {
 		return d.lost(err)
 	}
 	daemons, err := s.ask(ctx, "show daemons")
