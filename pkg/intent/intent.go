@@ -169,9 +169,12 @@ type Timers struct{ Hold, Keepalive time.Duration }
 // Ref returns the peer as an object reference.
 func (p *Peer) Ref() Ref { return Ref{Kind: "BGPPeer", Name: p.Name} }
 
-// Internal reports whether the session is iBGP.
+// Speaks returns the AS number that the neighbour sees: LocalASN, or else MyASN.
+func (p *Peer) Speaks() uint32 { return cmp.Or(p.LocalASN, p.MyASN) }
+
+// Internal reports whether the session is iBGP: the neighbour sees its own AS.
 func (p *Peer) Internal() bool {
-	return p.Dynamic == "internal" || p.Dynamic == "" && p.ASN == p.MyASN
+	return p.Dynamic == "internal" || p.Dynamic == "" && p.ASN == p.Speaks()
 }
 
 // Carries reports whether routes of family f can be offered to the peer: its

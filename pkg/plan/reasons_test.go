@@ -105,8 +105,17 @@ var conflictRows = []struct {
 		"peer 10.0.0.1 already exists, FRR mode doesn't support duplicate BGPPeers selecting the same node", 1},
 	{"same neighbour, spelled otherwise", peer("a", "fd00::1", "") + peer("b", "fd00:0::0:1", ""), plan.DuplicateNeighbor, intent.Invalid, "BGPPeer b", "spec.peerAddress", "fd00::1", "already exists", 1},
 	{"same neighbour in a VRF", peer("a", "10.0.0.1", ", vrf: red") + peer("b", "10.0.0.1", ", vrf: red"), plan.DuplicateNeighbor, intent.Invalid, "BGPPeer b", "spec.peerAddress", "10.0.0.1-red", "peer 10.0.0.1-red already exists", 1},
-	{"two ASNs", peer("a", "10.0.0.1", "") + strings.Replace(peer("b", "10.0.0.2", ""), "64512", "64513", 1), plan.ASNConflict, intent.Invalid, "BGPPeer b", "spec.myASN", "64513", "already runs AS 64512 for BGPPeer a", 1},
+	{"a router of the node's other AS", peer("a", "10.0.0.1", "") + asns("b", "64513", "peerASN: 64512"), plan.ASNConflict, intent.Invalid, "BGPPeer b", "spec.myASN", "64513", "runs AS 64512 for BGPPeer a, which is the router's AS too", 1},
+	{"iBGP in a second AS", peer("a", "10.0.0.1", "") + asns("b", "64513", "peerASN: 64513"), plan.ASNLimited, intent.Warning, "BGPPeer b", "spec.myASN", "64513", "runs AS 64512 for BGPPeer a, so FRR reaches this iBGP router over one hop only", 2},
+	{"any internal in a second AS", peer("a", "10.0.0.1", "") + asns("b", "64513", "dynamicASN: internal"), plan.ASNLimited, intent.Warning, "BGPPeer b", "spec.myASN", "64513", "one hop only", 2},
+	{"iBGP by localASN", asns("b", "64512", "peerASN: 65000, localASN: 65000"), plan.ASNLimited, intent.Warning, "BGPPeer b", "spec.localASN", "65000", "one hop only", 1},
+	{"any external in a second AS", peer("a", "10.0.0.1", "") + asns("b", "64513", "dynamicASN: external"), plan.ASNLimited, intent.Warning, "BGPPeer b", "spec.myASN", "64513", "accepts any AS but 64512 here, and 64513 too", 2},
 	{"two router IDs", peer("a", "10.0.0.1", ", routerID: 1.1.1.1") + peer("b", "10.0.0.2", ", routerID: 2.2.2.2"), plan.RouterIDConflict, intent.Warning, "BGPPeer b", "spec.routerID", "2.2.2.2", "router ID 1.1.1.1 from an older BGPPeer", 2},
+}
+
+// asns is a BGPPeer at 10.0.0.2 with the given AS numbers.
+func asns(name, my, others string) string {
+	return strings.NewReplacer("myASN: 64512", "myASN: "+my, "peerASN: 65000", others).Replace(peer(name, "10.0.0.2", ""))
 }
 
 func TestConflicts(t *testing.T) {
@@ -130,6 +139,9 @@ func TestNoConflicts(t *testing.T) {
 	for name, peers := range map[string]string{
 		"another VRF":                peer("a", "10.0.0.1", "") + peer("b", "10.0.0.1", ", vrf: red"),
 		"another ASN in a VRF":       peer("a", "10.0.0.1", "") + strings.Replace(peer("b", "10.0.0.2", ", vrf: red"), "64512", "64513", 1),
+		"a second ASN":               peer("a", "10.0.0.1", "") + asns("b", "64513", "peerASN: 65000"),
+		"a localASN as well":         peer("a", "10.0.0.1", "") + asns("b", "64513", "peerASN: 65000, localASN: 64999"),
+		"localASN is the node's AS":  peer("a", "10.0.0.1", "") + asns("b", "64513", "dynamicASN: external, localASN: 64512"),
 		"one router ID":              peer("a", "10.0.0.1", "") + peer("b", "10.0.0.2", ", routerID: 2.2.2.2") + peer("c", "10.0.0.3", ", routerID: 2.2.2.2"),
 		"another router ID in one":   peer("a", "10.0.0.1", ", routerID: 1.1.1.1") + peer("b", "10.0.0.2", ", vrf: red, routerID: 2.2.2.2"),
 		"selectors that do not meet": peer("a", "10.0.0.1", ", "+strings.ReplaceAll(hostname, "%s", "n1")) + peer("b", "10.0.0.1", ", "+strings.ReplaceAll(hostname, "%s", "n2")),
@@ -146,6 +158,9 @@ func TestEveryReasonHasARow(t *testing.T) {
 		rows = append(rows, r.reason)
 	}
 	for _, r := range conflictRows {
+		rows = append(rows, r.reason)
+	}
+	for _, r := range checkRows {
 		rows = append(rows, r.reason)
 	}
 	parsed, err := parser.ParseFile(token.NewFileSet(), "reasons.go", nil, 0)
