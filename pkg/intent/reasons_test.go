@@ -194,7 +194,8 @@ func TestEveryReasonHasARow(t *testing.T) {
 // What is right makes no Finding: the other half of the table.
 func TestNoFindings(t *testing.T) {
 	manifests := somePool + pool("v6", `{addresses: ["2001:db8::/64", "2001:db8:1::1 - 2001:db8:1::f"], avoidBuggyIPs: true, autoAssign: false}`) +
-		bfd("fast", "{receiveInterval: 10, transmitInterval: 60s, echoInterval: '50ms', detectMultiplier: 2, minimumTtl: 1, echoMode: true}") +
+		bfd("fast", "{receiveInterval: 10, transmitInterval: 60s, echoInterval: '50ms', detectMultiplier: 2, minimumTtl: 254}") +
+		bfd("unused", "{minimumTtl: 1, echoMode: true}") +
 		secret("s", secretType, "{password: a}") +
 		peer("a", with("holdTime: 0s, bfdProfile: fast, passwordSecret: {name: s, namespace: elsewhere}")) +
 		peer("b", "{myASN: 4294967295, dynamicASN: internal, interface: eth0.100, keepaliveTime: 21845s, connectTime: 1s}") +
@@ -210,7 +211,7 @@ func TestNoFindings(t *testing.T) {
 			t.Errorf("unexpected finding: %s %s", f.Reason, f)
 		}
 	}
-	if len(in.Pools) != 2 || len(in.Peers) != 3 || len(in.BGPAds) != 2 || len(in.L2Ads) != 1 || len(in.BFDProfiles) != 1 || len(in.Services) != 1 {
+	if len(in.Pools) != 2 || len(in.Peers) != 3 || len(in.BGPAds) != 2 || len(in.L2Ads) != 1 || len(in.BFDProfiles) != 2 || len(in.Services) != 1 {
 		t.Errorf("not everything is in force: %+v", in.Config)
 	}
 }
