@@ -34,8 +34,8 @@ func neighborData(s *plan.Session) map[string]any {
 	if p.Connect != 0 {
 		data["Connect"] = seconds(p.Connect)
 	}
-	if p.BFD != nil {
-		data["BFD"] = shorten(p.BFD.Name, 64)
+	if s.BFD != nil {
+		data["BFD"] = shorten(s.BFD.Name, 64)
 	}
 	return data
 }

@@ -187,7 +187,10 @@ func (p *Peer) Carries(f bgp.Family) bool {
 // BFDProfile is a valid BFDProfile. A nil field leaves FRR's default, which the
 // field's comment gives.
 type BFDProfile struct {
-	Name             string
+	Name string
+	// Of is the object's name where Name is that of a variant of it; empty:
+	// Name.
+	Of               string
 	ReceiveInterval  *uint32 // ms, 300
 	TransmitInterval *uint32 // ms, 300
 	DetectMultiplier *uint32 // 3
@@ -198,7 +201,7 @@ type BFDProfile struct {
 }
 
 // Ref returns the profile as an object reference.
-func (p *BFDProfile) Ref() Ref { return Ref{Kind: "BFDProfile", Name: p.Name} }
+func (p *BFDProfile) Ref() Ref { return Ref{Kind: "BFDProfile", Name: cmp.Or(p.Of, p.Name)} }
 
 // BGPAdvertisement is a valid BGPAdvertisement.
 type BGPAdvertisement struct {

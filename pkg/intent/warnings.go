@@ -40,13 +40,17 @@ func (r *resolver) warnOfPeer(p *Peer) {
 
 // echo says what to expect of echo mode on the session (RFC 5880 section 6.4).
 func echo(p *Peer) (Reason, string) {
-	switch {
-	case p.EBGPMultiHop:
-		return EchoModeIgnored, "has echoMode, which BFD does not have over several hops: FRR leaves it out; use a profile without echoMode, or remove ebgpMultiHop"
-	case p.Addr.IsValid() && bgp.FamilyOf(p.Addr) == bgp.IPv4:
-		return EchoModeNeedsRouter, "has echoMode: the router has to send the node's echo packets back, and where it does not, the BFD session goes up and down for ever; see that the router forwards packets whose source and destination are the node, or use a profile without echoMode"
+	if p.EBGPMultiHop {
+		return EchoModeIgnored, "has echoMode, which BFD does not have over several hops: the session goes without it; use a profile without echoMode, or remove ebgpMultiHop"
 	}
-	return EchoModeNeedsRouter, "has echoMode, which over IPv6 works only if the router is FRR, too: with others the BFD session goes up and down for ever; use a profile without echoMode"
+	message := "has echoMode: the router has to send the node's echo packets back, and where it does not, the BFD session goes up and down for ever; see that it forwards packets whose source and destination are the node"
+	if !p.Addr.IsValid() || bgp.FamilyOf(p.Addr) == bgp.IPv6 {
+		message = "has echoMode, which over IPv6 works only if the router is FRR, too: with others the BFD session goes up and down for ever"
+	}
+	if p.Internal() {
+		message += "; over several hops (iBGP to another subnet) FRR does not open the session at all"
+	}
+	return EchoModeNeedsRouter, message + "; use a profile without echoMode otherwise"
 }
 
 // tooMany checks how many communities an advertisement lists. What aliases stand

@@ -55,7 +55,7 @@ func oldestFirst(peers []*intent.Peer) []*intent.Peer {
 }
 
 func sessionOf(p *intent.Peer) *Session {
-	s := &Session{Peer: p}
+	s := &Session{Peer: p, BFD: profileOf(p)}
 	s.ID = s.Neighbor()
 	if p.VRF != "" {
 		s.ID += "-" + p.VRF
@@ -67,6 +67,26 @@ func sessionOf(p *intent.Peer) *Session {
 	}
 	return s
 }
+
+// multihop marks the variant of a profile; "~" is in no object's name.
+const multihop = "~multihop"
+
+// profileOf returns the profile for the peer's session. With echo mode FRR makes
+// no BFD session over several hops, and then never the BGP session either: such a
+// peer has a variant of its profile without.
+func profileOf(p *intent.Peer) *intent.BFDProfile {
+	if p.BFD == nil || !p.BFD.EchoMode || !p.EBGPMultiHop {
+		return p.BFD
+	}
+	variant := *p.BFD
+	variant.Of = variant.Name
+	variant.Name = Shorten(variant.Name, maxProfileName-len(multihop)) + multihop
+	variant.EchoMode, variant.EchoInterval = false, nil
+	return &variant
+}
+
+// maxProfileName is the length of the longest name of a BFD profile in FRR.
+const maxProfileName = 64
 
 // conflict says why s cannot be a session beside the older ones in r.
 func conflict(r *Router, same *intent.Peer, s *Session, node *intent.Node) *intent.Finding {

@@ -69,6 +69,9 @@ type Session struct {
 	// LocalASN is the AS number that the neighbour sees instead of the
 	// router's; 0: the router's.
 	LocalASN uint32
+	// BFD is the peer's profile, or what of it works on this session; nil: no
+	// BFD.
+	BFD *intent.BFDProfile
 	// Families are those activated on it.
 	Families []bgp.Family
 	// Exports say what is offered to the neighbour, one per class, sorted by
