@@ -119,6 +119,9 @@ type verdict struct {
 // unmarked are beginnings of refusals that FRR prints without "% ".
 var unmarked = []string{"Malformed ", "Invalid ", "Can't ", "Cannot ", "Error", "BGP instance "}
 
+// comments are beginnings of what FRR says of a line that it accepts, "% " or not.
+var comments = []string{"Echo mode works correctly "}
+
 // judge reads the answer to a line. What is no refusal is a note.
 func judge(text []string) verdict {
 	for i, line := range text {
@@ -126,7 +129,7 @@ func judge(text []string) verdict {
 		if !ok && slices.ContainsFunc(unmarked, func(p string) bool { return strings.HasPrefix(line, p) }) {
 			message, ok = line, true
 		}
-		if !ok {
+		if !ok || slices.ContainsFunc(comments, func(p string) bool { return strings.HasPrefix(message, p) }) {
 			continue
 		}
 		v := verdict{refusal: message}
