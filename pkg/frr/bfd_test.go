@@ -49,18 +49,22 @@ func (p *pair) waitForBFD(t *testing.T) {
 	p.a.WaitFor(t, "show bfd peers json", `"status":"up"`)
 }
 
-const bfdA = plainA + " neighbor 192.0.2.1 bfd\n"
+// routerBFD is what the routers are told once BGP is up and the node has BFD: an
+// end that has BFD from the start opens no BGP session before BFD is up.
+const routerBFD = "router bgp 65000\n neighbor 192.0.2.1 bfd\n"
 
 // Each field of a BFDProfile that is in use can be changed, and neither the BFD
 // nor the BGP session notices.
 func TestRealFRRChangeOfBFDProfile(t *testing.T) {
 	t.Parallel()
-	p := newPair(t, bfdA)
+	p := newPair(t, plainA)
 	// Echo packets are sent back by what forwards, which here is the kernel.
 	p.a.Run(t, "sh", "-c", "echo 1 >/proc/sys/net/ipv4/ip_forward")
 	const spec = plainPeer + ", bfdProfile: f"
-	p.change(t, spec, object("BFDProfile", "f", ""))
+	p.change(t, plainPeer, "")
 	p.reached(t, p.a)
+	p.change(t, spec, object("BFDProfile", "f", ""))
+	p.a.Load(t, routerBFD)
 	p.waitForBFD(t)
 	session, first := p.connection(t, "192.0.2.2"), p.bfd(t, "192.0.2.2")
 	for _, row := range []struct {
@@ -114,7 +118,7 @@ func TestRealFRRProfileComesAndGoes(t *testing.T) {
 	none()
 	// The router has BFD.
 	p.change(t, plainPeer+", bfdProfile: f", profiles)
-	p.a.Load(t, "router bgp 65000\n neighbor 192.0.2.1 bfd\n")
+	p.a.Load(t, routerBFD)
 	p.waitForBFD(t)
 	before := p.bfd(t, "192.0.2.2")
 	if before.Receive != 100 {
@@ -143,9 +147,11 @@ func TestRealFRRProfileComesAndGoes(t *testing.T) {
 // warn of; with echoMode it would not open the session.
 func TestRealFRRLimitsOfBFD(t *testing.T) {
 	t.Parallel()
-	p := newPair(t, bfdA+" neighbor 192.0.2.1 ebgp-multihop\n")
-	p.change(t, plainPeer+", ebgpMultiHop: true, bfdProfile: f", object("BFDProfile", "f", "minimumTtl: 200, echoMode: true, receiveInterval: 100"))
+	p := newPair(t, plainA+" neighbor 192.0.2.1 ebgp-multihop\n")
+	p.change(t, plainPeer+", ebgpMultiHop: true", "")
 	p.reached(t, p.a)
+	p.change(t, plainPeer+", ebgpMultiHop: true, bfdProfile: f", object("BFDProfile", "f", "minimumTtl: 200, echoMode: true, receiveInterval: 100"))
+	p.a.Load(t, routerBFD)
 	p.waitForBFD(t)
 	if got := p.bfd(t, "192.0.2.2"); got.MinimumTTL != 1 || got.Echo != 0 || got.Receive != 100 {
 		t.Errorf("%+v: the Findings MinimumTTLIgnored and EchoModeIgnored say 1 and no echo", got)
@@ -156,9 +162,12 @@ func TestRealFRRLimitsOfBFD(t *testing.T) {
 // Finding EchoModeNeedsRouter says.
 func TestRealFRREchoThatNobodySendsBack(t *testing.T) {
 	t.Parallel()
-	p := newPair(t, bfdA)
+	p := newPair(t, plainA)
 	p.a.Run(t, "sh", "-c", "echo 0 >/proc/sys/net/ipv4/ip_forward")
+	p.change(t, plainPeer, "")
+	p.reached(t, p.a)
 	p.change(t, plainPeer+", bfdProfile: f", object("BFDProfile", "f", "echoMode: true"))
+	p.a.Load(t, routerBFD)
 	p.node.WaitFor(t, "show bfd peers json", "echo function failed")
 	p.a.Run(t, "sh", "-c", "echo 1 >/proc/sys/net/ipv4/ip_forward")
 	p.waitForBFD(t)
