@@ -42,10 +42,8 @@ type statusWriter struct {
 	options Options
 	views   chan view // capacity 1, holds the newest
 
-	// What is wrong between the peers that meet on a node, and of which Config.
-	config    *intent.Config
-	conflicts []intent.Finding
-	extras    extrasReport
+	extras  extrasReport
+	checked *plan.Checked // what is wrong between objects
 
 	mu    sync.Mutex
 	paces map[intent.Ref]pace
@@ -171,7 +169,7 @@ func (s *statusWriter) prune(now time.Time) time.Time {
 func (s *statusWriter) objects(v view, now time.Time) []write {
 	r := round{
 		now:      now,
-		findings: status.ByObject(append(configFindings(v.intent), s.conflictsOf(v.intent.Config)...)),
+		findings: status.ByObject(append(configFindings(v.intent), s.check(v.intent)...)),
 		reports:  status.NewReports(v.snapshot.States),
 		peers:    map[string]*intent.Peer{},
 		view:     v,
@@ -199,12 +197,10 @@ func (s *statusWriter) objects(v view, now time.Time) []write {
 	return all
 }
 
-// conflictsOf returns what is wrong between peers, which only shows node by node.
-func (s *statusWriter) conflictsOf(c *intent.Config) []intent.Finding {
-	if s.config != c {
-		s.config, s.conflicts = c, plan.Conflicts(c)
-	}
-	return s.conflicts
+// check returns what is wrong between objects.
+func (s *statusWriter) check(in *intent.Intent) []intent.Finding {
+	s.checked = plan.Check(s.checked, in)
+	return s.checked.Findings
 }
 
 // state returns the write that the controller's ConfigurationState needs, if any.

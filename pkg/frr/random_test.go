@@ -89,12 +89,16 @@ func (r *random) manifests() string {
 }
 
 func (r *random) peer(out *strings.Builder, name, addr string) {
-	spec := fmt.Sprintf("myASN: %d, peerAddress: '%s'", r.myASN, addr)
+	myASN := r.myASN
+	if r.often(2) {
+		myASN = 64520
+	}
+	spec := fmt.Sprintf("myASN: %d, peerAddress: '%s'", myASN, addr)
 	if addr == "eth1" {
-		spec = fmt.Sprintf("myASN: %d, interface: %s", r.myASN, addr)
+		spec = fmt.Sprintf("myASN: %d, interface: %s", myASN, addr)
 	}
 	// Not the node's own AS, so that all may be eBGP.
-	spec += ", " + r.pick("peerASN: 65000", "peerASN: 65001", "dynamicASN: external", "dynamicASN: internal")
+	spec += ", " + r.pick("peerASN: 65000", "peerASN: 65001", "dynamicASN: external", "dynamicASN: internal", "peerASN: 64520")
 	if options := r.some("holdTime: 30s", "holdTime: 90s, keepaliveTime: 10s", "connectTime: 7s", "password: "+r.pick("one", "two"), "bfdProfile: "+r.pick("f1", "f2"),
 		"dualStackAddressFamily: true", "peerPort: 1790", "enableGracefulRestart: true"); !strings.Contains(options, "holdTime: 30s, holdTime") {
 		spec += strings.TrimSuffix(", "+options, ", ")

@@ -125,8 +125,8 @@ func newView(c *intent.Config, facts NodeFacts) *view {
 	profiles := map[string]*intent.BFDProfile{}
 	for _, r := range v.routers {
 		for _, s := range r.Sessions {
-			if s.Peer.BFD != nil {
-				profiles[s.Peer.BFD.Name] = s.Peer.BFD
+			if s.BFD != nil {
+				profiles[s.BFD.Name] = s.BFD
 			}
 		}
 	}

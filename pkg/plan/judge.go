@@ -155,21 +155,8 @@ func (v *view) set(ads []*intent.BGPAdvertisement, family bgp.Family) *adSet {
 
 // export says how a class is offered to a neighbour, if at all.
 func export(s *Session, c *Class) (Export, bool) {
-	e := Export{Class: c}
-	goes := false
-	for _, ad := range c.Ads {
-		if ad.Peers != nil && !ad.Peers[s.Peer.Name] {
-			continue
-		}
-		goes = true
-		if s.Peer.Internal() {
-			e.LocalPref = max(e.LocalPref, ad.LocalPref)
-		}
-		e.Communities = append(e.Communities, ad.Communities...)
-	}
-	slices.SortFunc(e.Communities, bgp.Community.Compare)
-	e.Communities = slices.Compact(e.Communities)
-	return e, goes && slices.Contains(s.Families, c.Family)
+	o := offerOf(s.Peer, c.Ads)
+	return Export{Class: c, LocalPref: o.localPref, Communities: o.communities}, o.goes && slices.Contains(s.Families, c.Family)
 }
 
 func joinAddrs(addrs []netip.Addr) string {

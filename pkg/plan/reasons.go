@@ -40,8 +40,12 @@ const (
 const (
 	// DuplicateNeighbor: an older BGPPeer has the same neighbour in the same VRF.
 	DuplicateNeighbor intent.Reason = "DuplicateNeighbor"
-	// ASNConflict: an older BGPPeer has another myASN in the same VRF.
+	// ASNConflict: an older BGPPeer has another myASN in the same VRF, and FRR
+	// cannot be both towards this neighbour.
 	ASNConflict intent.Reason = "ASNConflict"
+	// ASNLimited: an older BGPPeer has another myASN in the same VRF; the
+	// session is there, and FRR restricts it.
+	ASNLimited intent.Reason = "ASNLimited"
 	// RouterIDConflict: an older BGPPeer has another routerID in the same VRF.
 	RouterIDConflict intent.Reason = "RouterIDConflict"
 )
@@ -51,4 +55,18 @@ const (
 	// ExtrasForeignASN: the ConfigMap bgpextras has a "router bgp" with another
 	// AS number than the node's BGPPeers have.
 	ExtrasForeignASN intent.Reason = "ExtrasForeignASN"
+)
+
+// What is wrong between objects of the cluster, whatever the node.
+const (
+	// RouterIDShared: several nodes have the same routerID.
+	RouterIDShared intent.Reason = "RouterIDShared"
+	// LocalPrefNotSent: a BGPAdvertisement with localPref goes to eBGP peers.
+	LocalPrefNotSent intent.Reason = "LocalPrefNotSent"
+	// LocalPrefConflict: another BGPAdvertisement makes the same prefix with a
+	// higher localPref, which wins.
+	LocalPrefConflict intent.Reason = "LocalPrefConflict"
+	// AggregateWithLocalPolicy: Services with externalTrafficPolicy Local share
+	// an aggregate with others.
+	AggregateWithLocalPolicy intent.Reason = "AggregateWithLocalPolicy"
 )

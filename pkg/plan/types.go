@@ -73,6 +73,15 @@ type Session struct {
 	// VRF. Route-maps are named after it.
 	ID   string
 	Peer *intent.Peer
+	// ASN is the neighbour's AS number; 0 where Peer.Dynamic says which are
+	// accepted. It is known for "internal", too, where LocalASN is set.
+	ASN uint32
+	// LocalASN is the AS number that the neighbour sees instead of the
+	// router's; 0: the router's.
+	LocalASN uint32
+	// BFD is the peer's profile, or what of it works on this session; nil: no
+	// BFD.
+	BFD *intent.BFDProfile
 	// Families are those activated on it.
 	Families []bgp.Family
 	// Exports say what is offered to the neighbour, one per class, sorted by
