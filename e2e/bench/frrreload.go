@@ -40,9 +40,12 @@ func (e *reloadEngine) toolCPU() (time.Duration, error) { return 0, nil } // cou
 // away, without those that only lead to where they stand. A line that opens a
 // node which is not there yet does not count either.
 func differing(said string) int {
-	_, list, _ := strings.Cut(said, "\nLines To ")
+	at := strings.Index(said, "\nLines To ")
+	if at < 0 {
+		return 0
+	}
 	n := 0
-	for line := range strings.Lines(list) {
+	for line := range strings.Lines(said[at:]) {
 		line = strings.TrimSpace(line)
 		switch word, _, _ := strings.Cut(line, " "); {
 		case word == "", strings.HasPrefix(line, "==="), strings.HasPrefix(line, "Lines To "), strings.HasPrefix(word, "exit"):
