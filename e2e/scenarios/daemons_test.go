@@ -35,11 +35,14 @@ func TestEachDaemonKilled(t *testing.T) {
 			}
 			lost := fmt.Sprintf("metallb_speaker_frr_daemon_losses_total{daemon=%q}", daemon)
 			known, restarts := w.scrape(t, ctx, n, speakerPort, token)[lost], w.restarts(t, ctx, n, "frr")
-			since := time.Now()
+			since, from := time.Now(), rec.mark()
 			if err := n.KillProcess(daemon); err != nil {
 				t.Fatal(err)
 			}
 			w.reaches(t, ctx, n, token, lost, known+1)
+			if daemon != "mgmtd" { // BFD ends with the others, and its sessions with it
+				rec.saw(t, ctx, from, host(addr), others(n.Name)...)
+			}
 			w.whole(t, ctx, n, before)
 			whole := time.Since(since)
 			w.watched(t, ctx)

@@ -55,9 +55,20 @@ func (w *world) lossless(t *testing.T, ctx context.Context, rec *recording, to n
 	d := s.Stop()
 	t.Log(d)
 	if d.Lost != 0 || d.Sent < 2000 {
-		t.Errorf("%d of %d datagrams lost from %s to %s, want none; routes meanwhile:\n%s",
-			d.Lost, d.Sent, d.First.Format("05.000"), d.Last.Format("05.000"), rec.since(from))
+		t.Errorf("%d of %d datagrams lost from %s to %s, want none; routes meanwhile:\n%s%s",
+			d.Lost, d.Sent, d.First.Format("05.000"), d.Last.Format("05.000"), rec.since(from), w.overflows(ctx))
 	}
+}
+
+// overflows says what the kernels counted of datagrams that came to a pod and found
+// its socket's buffer full: the application was not given the processor in time.
+func (w *world) overflows(ctx context.Context) string {
+	var b strings.Builder
+	for _, n := range w.Nodes() {
+		out, err := n.Exec(ctx, "bash", "-c", `for p in $(pidof web); do grep ^Udp: /proc/$p/net/snmp; cat /proc/$p/cgroup | grep cpu; done; for f in $(ls -d /sys/fs/cgroup/cpu*); do ls $f/*/*/*/kubepods* -d 2>/dev/null; done`)
+		fmt.Fprintf(&b, "%s: %v\n%s", n.Name, err, out)
+	}
+	return b.String()
 }
 
 // polite brings up a Service with politeDeployment behind it, on all nodes and

@@ -202,36 +202,3 @@ func (w *world) statuses(t *testing.T, ctx context.Context, ns, want string) {
 		return err
 	})
 }
-
-// A line that FRR refuses costs its object on that node, which says so in FRR's
-// words; here a node that is to be its own neighbour. It heals with the object.
-func TestRefusalByFRRIsInTheCondition(t *testing.T) {
-	ctx, w := begin(t)
-	rec := w.record(t, ctx)
-	ns := w.namespace(t, ctx)
-	w.apply(t, ctx, w.torConfig()+plain(ns, "web", everywhere))
-	addr := w.address(t, ctx, ns, "web")
-	rec.reach(t, ctx, host(addr), everywhere...)
-	w.watched(t, ctx)
-	sessions, from := w.sessions(t, ctx), rec.mark()
-
-	n := w.Node(0)
-	self := func(address string) string {
-		return object("BGPPeer", "self", fmt.Sprintf("{myASN: 65100, peerASN: 65000, peerAddress: %s}", address))
-	}
-	w.apply(t, ctx, self(n.Addr4.String()))
-	w.says(t, ctx, verdict{"BGPPeer self", "Accepted", "True", "", nil},
-		verdict{"BGPPeer self", "Ready", "False", "RefusedByFRR",
-			[]string{fmt.Sprintf("neighbor %s remote-as 65000", n.Addr4), "Can not configure the local system as neighbor", "(on n1)"}})
-	// Everything else goes on, and takes changes.
-	w.apply(t, ctx, plain(ns, "after", everywhere))
-	after := w.address(t, ctx, ns, "after")
-	rec.reach(t, ctx, host(after), everywhere...)
-	rec.only(t, from, host(after))
-	w.says(t, ctx, ok("BGPPeer tor1", "BGPPeer tor2")...)
-
-	w.apply(t, ctx, self("172.30.0.99"))
-	w.says(t, ctx, ok("BGPPeer self")...)
-	w.sameSessions(t, ctx, sessions)
-	w.agree(t, ctx)
-}
