@@ -23,7 +23,7 @@ func TestRefusalByFRRIsInTheCondition(t *testing.T) {
 	})
 	const peer = "172.30.0.99" // nobody is there
 	w.apply(t, ctx, w.torConfig()+plain(ns, "web", everywhere)+
-		bgpextras("router bgp 65100\n neighbor "+peer+" ttl-security hops 1\n")+
+		bgpextras("router bgp 65100\n address-family ipv6 labeled-unicast\n  neighbor "+peer+" activate\n")+
 		object("BGPPeer", "other", "{myASN: 65100, peerASN: 65000, peerAddress: "+peer+"}"))
 	addr := w.address(t, ctx, ns, "web")
 	rec.reach(t, ctx, host(addr), everywhere...)
@@ -31,10 +31,10 @@ func TestRefusalByFRRIsInTheCondition(t *testing.T) {
 	w.watched(t, ctx)
 	sessions, from := w.sessions(t, ctx), rec.mark()
 
-	w.kubectl(t, ctx, "-n", product.Namespace, "patch", "bgppeer", "other", "--type=merge", "-p", `{"spec":{"ebgpMultiHop":true}}`)
+	w.kubectl(t, ctx, "-n", product.Namespace, "patch", "bgppeer", "other", "--type=merge", "-p", `{"spec":{"dualStackAddressFamily":true}}`)
 	w.says(t, ctx, verdict{"BGPPeer other", "Accepted", "True", "", nil},
 		verdict{"BGPPeer other", "Ready", "False", "RefusedByFRR",
-			[]string{"neighbor " + peer + " ebgp-multihop", "ebgp-multihop and ttl-security cannot be configured together", "(on n1, n2, n3)"}})
+			[]string{"neighbor " + peer + " activate", "Cannot activate peer for both", "(on n1, n2, n3)"}})
 	w.apply(t, ctx, plain(ns, "after", everywhere))
 	after := w.address(t, ctx, ns, "after")
 	rec.reach(t, ctx, host(after), everywhere...)
