@@ -47,6 +47,9 @@ func TestAnnouncedSeriesComeAndGo(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, f := range families {
+			if f.GetName() != "metallb_speaker_announced" {
+				continue
+			}
 			for _, m := range f.GetMetric() {
 				labels := map[string]string{}
 				for _, l := range m.GetLabel() {
