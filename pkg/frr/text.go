@@ -4,6 +4,7 @@ package frr
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 	"strings"
 )
@@ -30,7 +31,7 @@ type printed struct {
 // Text returns d as frr.conf.
 func (p *Printer) Text(d *Document) string {
 	p.read(d)
-	w := &writer{networks: p.networks}
+	w := &writer{networks: maps.Clone(p.networks)}
 	w.out.Grow(p.size + p.size/16)
 	for _, f := range d.Base {
 		for _, l := range f.Lines {
@@ -145,9 +146,11 @@ func (w *writer) enter(node []string) {
 
 // leave closes the innermost node; an address family prints its networks first.
 func (w *writer) leave() {
-	for _, l := range w.networks[nodeID(w.node)] {
+	id := nodeID(w.node)
+	for _, l := range w.networks[id] {
 		w.print(l.text)
 	}
+	delete(w.networks, id) // a node may be entered again
 	exit := "exit"
 	if strings.HasPrefix(w.node[len(w.node)-1], "address-family ") {
 		exit = "exit-address-family"
