@@ -40,6 +40,7 @@ soak: lab-ready ## The full counts, for a night
 
 .PHONY: bench
 bench: lab-ready ## Figures: BENCH=<name> runs one; results also in out/bench/<name>.json
+	$(if $(filter-out frr,$(BENCH)),,deploy/images/build frr-reload)
 	out/bin/bench $(BENCH)
 
 .PHONY: lint

@@ -167,6 +167,7 @@ func newController(ctx context.Context, cfg *rest.Config, log logr.Logger, f *fl
 	c, err := cluster.New(cfg, cluster.Options{
 		Namespace:         namespace,
 		LoadBalancerClass: f.class,
+		Endpoints:         true,
 		StatusWriter:      true,
 		FieldOwner:        name,
 		Log:               log,

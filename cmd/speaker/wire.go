@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/go-logr/logr"
+	"github.com/prometheus/client_golang/prometheus"
 	"k8s.io/client-go/rest"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
@@ -37,7 +38,11 @@ func (o *options) manager(cfg *rest.Config) (manager.Manager, error) {
 	return m, telemetry.AddProbes(m)
 }
 
-func (o *options) speaker(c *cluster.Cluster, driver *vtysh.Driver, listener *bmp.Listener, log logr.Logger) (*speaker.Speaker, error) {
+func (o *options) speaker(c *cluster.Cluster, driver, questions *vtysh.Driver, listener *bmp.Listener, log logr.Logger) (*speaker.Speaker, error) {
+	mode, err := speaker.ParseServiceStatus(o.serviceStatus)
+	if err != nil {
+		return nil, fmt.Errorf("--service-bgp-status: %w", err)
+	}
 	gauges, err := telemetry.NewSpeaker(metrics.Registry)
 	if err != nil {
 		return nil, err
@@ -47,11 +52,31 @@ func (o *options) speaker(c *cluster.Cluster, driver *vtysh.Driver, listener *bm
 		return nil, err
 	}
 	at := listener.Addr()
+	templates, findings := templatesFrom(o.templates, log)
 	return speaker.New(speaker.Options{
-		Node: o.node, Cluster: c, FRR: driver, BMP: listener, Log: log, Metrics: gauges, Passes: passes,
-		Document: frr.Options{LogLevel: o.frrLog, BMPHost: at.Addr().String(), BMPPort: at.Port()},
-		Owner:    speaker.Owner{Name: o.pod, UID: o.podUID},
+		Node: o.node, Cluster: c, FRR: driver, Questions: questions, BMP: listener, Log: log, Metrics: gauges, Passes: passes,
+		Document:      frr.Options{Templates: templates, LogLevel: o.frrLog, BMPHost: at.Addr().String(), BMPPort: at.Port()},
+		DrainWait:     o.drain.wait,
+		Owner:         speaker.Owner{Name: o.pod, UID: o.podUID},
+		ServiceStatus: mode,
+		Findings:      findings,
 	}), nil
+}
+
+// serveFRR serves FRR's metrics, where there is a port for them.
+func (o *options) serveFRR(m manager.Manager, s *speaker.Speaker, log logr.Logger) error {
+	if o.frrMetrics == 0 {
+		return nil
+	}
+	registry := prometheus.NewRegistry()
+	if _, err := telemetry.NewFRR(registry, s.State); err != nil {
+		return err
+	}
+	server, err := o.NewFRRServer(o.frrMetrics, m.GetConfig(), m.GetHTTPClient(), registry, s.Alive, log)
+	if err != nil {
+		return err
+	}
+	return m.Add(server)
 }
 
 // namespace is the Pod's, which the kubelet writes down; METALLB_NAMESPACE wins.

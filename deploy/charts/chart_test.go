@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -59,6 +60,8 @@ func TestNamesThatOthersRelyOn(t *testing.T) {
 		"app: metallb\n", "component: speaker\n", "component: controller\n",
 		"app.kubernetes.io/name: metallb\n", "app.kubernetes.io/component: speaker\n",
 		"- name: speaker\n", "- name: frr\n", "- name: metricshttps\n",
+		"- name: metricshttps\n          containerPort: 9120\n        - name: frrmetricshttps\n          containerPort: 9121\n",
+		"--frr-metrics-port=9121\n",
 	} {
 		if !strings.Contains(out, want) {
 			t.Errorf("rendering has no %q", want)
@@ -79,19 +82,23 @@ func TestNamesThatOthersRelyOn(t *testing.T) {
 
 func TestValuesTakeEffect(t *testing.T) {
 	for set, want := range map[string]string{
-		"loadBalancerClass=example.com/lb":   "--lb-class=example.com/lb\n",
-		"controller.replicas=3":              "replicas: 3\n",
-		"speaker.logLevel=debug":             "--log-level=debug\n",
-		"speaker.ignoreExcludeLB=true":       "--ignore-exclude-lb=true\n",
-		"speaker.logLevel=warn":              "value: warnings\n",
-		"prometheus.scrapeAnnotations=true":  "prometheus.io/port: \"9120\"\n",
-		"prometheus.metricsPort=9999":        "--port=9999\n",
-		"speaker.image.tag=x":                "quay.io/metallb/speaker:x\"\n",
-		"speaker.frr.drainWait=3":            "value: \"3\"\n",
-		"speaker.serviceAccount.name=other":  "serviceAccountName: other\n",
-		"controller.livenessProbe.port=1234": "--health-probe-port=1234\n",
-		"speaker.podAnnotations.a=b":         "a: b\n",
-		"imagePullSecrets[0].name=pull":      "- name: pull\n",
+		"loadBalancerClass=example.com/lb":               "--lb-class=example.com/lb\n",
+		"controller.replicas=3":                          "replicas: 3\n",
+		"speaker.logLevel=debug":                         "--log-level=debug\n",
+		"speaker.ignoreExcludeLB=true":                   "--ignore-exclude-lb=true\n",
+		"speaker.frr.drainWait=2":                        "--drain-wait=2s\n",
+		"speaker.drainOn={cordon,condition/Ready=False}": "--drain-on=cordon,condition/Ready=False\n",
+		"speaker.logLevel=warn":                          "value: warnings\n",
+		"prometheus.scrapeAnnotations=true":              "prometheus.io/port: \"9120\"\n",
+		"prometheus.metricsPort=9999":                    "--port=9999\n",
+		"speaker.image.tag=x":                            "quay.io/metallb/speaker:x\"\n",
+		"speaker.frr.drainWait=3":                        "value: \"3\"\n",
+		"speaker.serviceAccount.name=other":              "serviceAccountName: other\n",
+		"controller.livenessProbe.port=1234":             "--health-probe-port=1234\n",
+		"speaker.podAnnotations.a=b":                     "a: b\n",
+		"imagePullSecrets[0].name=pull":                  "- name: pull\n",
+		"speaker.frr.metricsPort=9131":                   "--frr-metrics-port=9131\n",
+		"speaker.serviceBGPStatus=never":                 "--service-bgp-status=never\n",
 	} {
 		if out, err := render(t, set); err != nil || !strings.Contains(out, want) {
 			t.Errorf("--set %s: no %q in the rendering, %v", set, want, err)
@@ -99,6 +106,7 @@ func TestValuesTakeEffect(t *testing.T) {
 	}
 	for set, not := range map[string]string{
 		"crds.enabled=false":           "CustomResourceDefinition",
+		"speaker.frr.metricsPort=0":    "frrmetricshttps",
 		"rbac.create=false":            "kind: ClusterRole",
 		"speaker.enabled=false":        "DaemonSet",
 		"controller.enabled=false":     "Deployment",
@@ -107,6 +115,31 @@ func TestValuesTakeEffect(t *testing.T) {
 		if out, err := render(t, set); err != nil || strings.Contains(out, not) {
 			t.Errorf("--set %s: %q is in the rendering, or %v", set, not, err)
 		}
+	}
+}
+
+// A user's templates reach the speaker, whose pods are replaced when they change.
+func TestOwnTemplates(t *testing.T) {
+	plain, err := render(t)
+	if err != nil || strings.Contains(plain, "frr-templates") {
+		t.Errorf("without templates the rendering names them, or %v", err)
+	}
+	out, err := render(t, `speaker.frr.templates.class\.tmpl=route-map {{ .Name }} permit 1`)
+	if err != nil {
+		t.Fatal(err, out)
+	}
+	for _, want := range []string{
+		"- --frr-templates=/etc/frr-templates\n", "mountPath: /etc/frr-templates\n", "configMap:\n          name: metallb-frr-templates\n",
+		"kind: ConfigMap\nmetadata:\n  name: metallb-frr-templates\n", "data:\n  class.tmpl: route-map {{ .Name }} permit 1\n",
+	} {
+		if !strings.Contains(out, want) {
+			t.Errorf("rendering has no %q", want)
+		}
+	}
+	other, err := render(t, `speaker.frr.templates.class\.tmpl=route-map {{ .Name }} permit 2`)
+	sum := regexp.MustCompile("checksum/frr-templates: [0-9a-f]{64}")
+	if a, b := sum.FindString(out), sum.FindString(other); err != nil || a == "" || a == b {
+		t.Errorf("pods with other templates: %q and %q, %v", a, b, err)
 	}
 }
 
@@ -119,14 +152,18 @@ func TestMetalLBValuesThatChangeNothingAreAccepted(t *testing.T) {
 
 func TestWhatCannotBeMetIsRefusedByName(t *testing.T) {
 	for set, want := range map[string]string{
-		"frrk8s.enabled=true":                    "frrk8s.enabled",
-		"speaker.frr.enabled=false":              "speaker.frr.enabled is false",
-		"prometheus.serviceMonitor.enabled=true": "prometheus.serviceMonitor.enabled is true",
-		"tls.minVersion=VersionTLS12":            "tls.minVersion",
-		"configInline.peers=x":                   "configInline",
-		"speaker.logLevle=debug":                 "logLevle",
-		"speaker.logLevel=loud":                  "/speaker/logLevel",
-		"speaker.frr.drainWait=9":                "/speaker/frr/drainWait",
+		"frrk8s.enabled=true":                     "frrk8s.enabled",
+		"speaker.frr.enabled=false":               "speaker.frr.enabled is false",
+		"prometheus.serviceMonitor.enabled=true":  "prometheus.serviceMonitor.enabled is true",
+		"tls.minVersion=VersionTLS12":             "tls.minVersion",
+		"configInline.peers=x":                    "configInline",
+		"speaker.logLevle=debug":                  "logLevle",
+		"speaker.logLevel=loud":                   "/speaker/logLevel",
+		"speaker.frr.drainWait=9":                 "/speaker/frr/drainWait",
+		"speaker.drainOn=cordon":                  "/speaker/drainOn",
+		"speaker.drainOn={two words}":             "/speaker/drainOn/0",
+		"speaker.serviceBGPStatus=sometimes":      "/speaker/serviceBGPStatus",
+		`speaker.frr.templates.neighbour\.tmpl=x`: "neighbour.tmpl",
 	} {
 		out, err := render(t, set)
 		if err == nil {

@@ -48,7 +48,7 @@ func settled(t *testing.T, router *pod, few int) (sessions int) {
 // its end (https://github.com/FRRouting/frr/issues/17337); the route then goes for a
 // second or two. So there are three attempts.
 func TestGracefulRestartWithBFDKeepsRoutes(t *testing.T) {
-	router := startRouter(t)
+	router := startRouter(t, routerConf)
 	waitFor(t, 10*time.Second, func() bool { // not before its configuration is read
 		_, err := router.try(t, "vtysh", "-c", "configure terminal", "-c", "router bgp 64513", "-c", "neighbor 10.9.0.1 bfd")
 		return err == nil

@@ -49,7 +49,7 @@ func announce(ctx context.Context) ([]Row, error) {
 		return nil, err
 	}
 	defer l.Down(context.WithoutCancel(ctx))
-	a, err := newAnnouncer(ctx, l)
+	a, err := newAnnouncer(ctx, l, product.ConfigOptions{Pool: benchPool})
 	if err != nil {
 		return nil, err
 	}
@@ -72,11 +72,11 @@ func announce(ctx context.Context) ([]Row, error) {
 	return rows, nil
 }
 
-func newAnnouncer(ctx context.Context, l *lab.Lab) (*announcer, error) {
+func newAnnouncer(ctx context.Context, l *lab.Lab, o product.ConfigOptions) (*announcer, error) {
 	if err := product.Install(ctx, l, os.Stdout); err != nil {
 		return nil, err
 	}
-	config := product.Config(l, product.ConfigOptions{Pool: benchPool})
+	config := product.Config(l, o)
 	if err := product.Apply(ctx, l, config+"---\n"+product.WebApp("web", "default", 3, "Cluster")); err != nil {
 		return nil, err
 	}

@@ -120,7 +120,7 @@ func failoverCell(ctx context.Context, f product.Failover, fault product.Fault) 
 		sent = append(sent, float64(out.Delivery.Sent))
 	}
 	params := map[string]any{"bfd": f.BFD.String(), "fault": fault.Name}
-	packets := figures("packets-lost", "packets", params, lost)
+	packets := figures("packets-lost", params, "packets", lost)
 	slices.Sort(sent)
 	packets.Of = median(sent)
 	return []Row{milliseconds("next-hop-gone", params, gone), packets}, nil

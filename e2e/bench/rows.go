@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -25,6 +26,8 @@ type Row struct {
 	Max    float64        `json:"max"`
 	// Of is what the figures are out of, such as datagrams sent: the median. 0: of nothing.
 	Of float64 `json:"of,omitempty"`
+	// Note says what is to be known of the figure, such as why N is 0.
+	Note string `json:"note,omitempty"`
 }
 
 // milliseconds makes a row of durations.
@@ -33,15 +36,15 @@ func milliseconds(name string, params map[string]any, values []time.Duration) Ro
 	for i, v := range values {
 		ms[i] = float64(v.Microseconds()) / 1000
 	}
-	return figures(name, "ms", params, ms)
+	return figures(name, params, "ms", ms)
 }
 
-// figures makes a row of values in a unit.
-func figures(name, unit string, params map[string]any, values []float64) Row {
+// figures makes a row of values in that unit.
+func figures(name string, params map[string]any, unit string, values []float64) Row {
 	values = slices.Sorted(slices.Values(values))
 	r := Row{Name: name, Params: params, Unit: unit, N: len(values)}
-	if len(values) > 0 {
-		r.Median, r.P90, r.Max = median(values), values[(len(values)*9-1)/10], values[len(values)-1]
+	if n := len(values); n > 0 {
+		r.Median, r.P90, r.Max = median(values), values[(n*9-1)/10], values[n-1]
 	}
 	return r
 }
@@ -49,9 +52,26 @@ func figures(name, unit string, params map[string]any, values []float64) Row {
 // median is that of sorted values.
 func median(sorted []float64) float64 { return sorted[len(sorted)/2] }
 
+// withNote gives rows a note.
+func withNote(note string, rows ...Row) []Row {
+	for i := range rows {
+		rows[i].Note = note
+	}
+	return rows
+}
+
+// figure writes a value with what digits matter.
+func figure(v float64) string {
+	if v == math.Trunc(v) || v >= 10 {
+		return fmt.Sprintf("%.0f", v)
+	}
+	return fmt.Sprintf("%.2f", v)
+}
+
 // table lays rows out for a person.
 func table(rows []Row) string {
 	var b strings.Builder
+	var notes []string
 	w := tabwriter.NewWriter(&b, 2, 8, 2, ' ', 0)
 	fmt.Fprintln(w, "NAME\tPARAMS\tN\tMEDIAN\tP90\tMAX\tUNIT")
 	for _, r := range rows {
@@ -63,9 +83,15 @@ func table(rows []Row) string {
 		if r.Of > 0 {
 			unit += fmt.Sprintf(" of %.0f", r.Of)
 		}
-		fmt.Fprintf(w, "%s\t%s\t%d\t%.0f\t%.0f\t%.0f\t%s\n", r.Name, strings.Join(params, " "), r.N, r.Median, r.P90, r.Max, unit)
+		fmt.Fprintf(w, "%s\t%s\t%d\t%s\t%s\t%s\t%s\n", r.Name, strings.Join(params, " "), r.N, figure(r.Median), figure(r.P90), figure(r.Max), unit)
+		if r.Note != "" && !slices.Contains(notes, r.Note) {
+			notes = append(notes, r.Note)
+		}
 	}
 	w.Flush()
+	for _, n := range notes {
+		fmt.Fprintf(&b, "Note: %s\n", n)
+	}
 	return b.String()
 }
 

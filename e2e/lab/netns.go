@@ -99,15 +99,17 @@ func (n netNS) do(f func() error) error {
 func (n netNS) start(cmd *exec.Cmd) error { return n.do(cmd.Start) }
 
 // link calls f with a netlink handle into the namespace.
-func (n netNS) link(f func(h *netlink.Handle) error) error {
-	ns, err := netns.GetFromPath(n.path())
+func (n netNS) link(f func(h *netlink.Handle) error) error { return linkAt(n.path(), f) }
+
+func linkAt(path string, f func(h *netlink.Handle) error) error {
+	ns, err := netns.GetFromPath(path)
 	if err != nil {
-		return fmt.Errorf("opening network namespace %s: %w", n.name, err)
+		return fmt.Errorf("opening network namespace %s: %w", path, err)
 	}
 	defer ns.Close()
 	h, err := netlink.NewHandleAt(ns, unix.NETLINK_ROUTE)
 	if err != nil {
-		return fmt.Errorf("opening netlink in %s: %w", n.name, err)
+		return fmt.Errorf("opening netlink in %s: %w", path, err)
 	}
 	defer h.Close()
 	return f(h)

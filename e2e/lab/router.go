@@ -103,7 +103,7 @@ vtysh_enable=yes
 zebra_options="-A 127.0.0.1 -s 90000000 --limit-fds 4096"
 mgmtd_options="-A 127.0.0.1"
 staticd_options="-A 127.0.0.1"
-bgpd_options="-A 127.0.0.1 --limit-fds 4096"
+bgpd_options="-A 127.0.0.1 --limit-fds 4096 -M bmp"
 bfdd_options="-A 127.0.0.1"
 watchfrr_options="--interval 1 --min-restart-interval 1 --max-restart-interval 5"
 `

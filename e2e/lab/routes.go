@@ -49,11 +49,21 @@ type RouteEvent struct {
 // Routes returns the routes that BGP has put into the router's kernel, in the
 // order of their prefixes.
 func (r *Router) Routes(ctx context.Context) ([]KernelRoute, error) {
+	out, err := RoutesAt(ctx, r.ns.path())
+	if err != nil {
+		return nil, fmt.Errorf("reading the routes of %s: %w", r.Name, err)
+	}
+	return out, nil
+}
+
+// RoutesAt is [Router.Routes] for any network namespace, such as
+// /proc/PID/ns/net.
+func RoutesAt(ctx context.Context, path string) ([]KernelRoute, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
 	var out []KernelRoute
-	err := r.ns.link(func(h *netlink.Handle) error {
+	err := linkAt(path, func(h *netlink.Handle) error {
 		for _, family := range []int{netlink.FAMILY_V4, netlink.FAMILY_V6} {
 			filter := &netlink.Route{Table: unix.RT_TABLE_MAIN, Protocol: ProtocolBGP}
 			rs, err := h.RouteListFiltered(family, filter, netlink.RT_FILTER_TABLE|netlink.RT_FILTER_PROTOCOL)
@@ -66,11 +76,8 @@ func (r *Router) Routes(ctx context.Context) ([]KernelRoute, error) {
 		}
 		return nil
 	})
-	if err != nil {
-		return nil, fmt.Errorf("reading the routes of %s: %w", r.Name, err)
-	}
 	slices.SortFunc(out, func(a, b KernelRoute) int { return a.Prefix.Compare(b.Prefix) })
-	return out, nil
+	return out, err
 }
 
 // Route returns the kernel's route for exactly that prefix; without one it has
@@ -92,9 +99,19 @@ func (r *Router) Route(ctx context.Context, p netip.Prefix) (KernelRoute, error)
 // now on, in both address families, until ctx is done; the channel is then
 // closed. It is closed early if events were lost.
 func (r *Router) WatchRoutes(ctx context.Context) (<-chan RouteEvent, error) {
-	ns, err := netns.GetFromPath(r.ns.path())
+	events, err := WatchRoutesAt(ctx, r.ns.path())
 	if err != nil {
 		return nil, fmt.Errorf("watching the routes of %s: %w", r.Name, err)
+	}
+	return events, nil
+}
+
+// WatchRoutesAt is [Router.WatchRoutes] for any network namespace, such as
+// /proc/PID/ns/net.
+func WatchRoutesAt(ctx context.Context, path string) (<-chan RouteEvent, error) {
+	ns, err := netns.GetFromPath(path)
+	if err != nil {
+		return nil, err
 	}
 	defer ns.Close()
 	in := make(chan netlink.RouteUpdate, 4096)
@@ -103,7 +120,7 @@ func (r *Router) WatchRoutes(ctx context.Context) (<-chan RouteEvent, error) {
 	// what the caller sees.
 	opts := netlink.RouteSubscribeOptions{Namespace: &ns, ErrorCallback: func(error) {}, ReceiveBufferSize: 4 << 20}
 	if err := netlink.RouteSubscribeWithOptions(in, done, opts); err != nil {
-		return nil, fmt.Errorf("watching the routes of %s: %w", r.Name, err)
+		return nil, err
 	}
 	out := make(chan RouteEvent, 4096)
 	go func() {

@@ -39,6 +39,13 @@ func ok(objects ...string) []verdict {
 	return all
 }
 
+// warned are the verdicts on an object that is in force and probably not as meant.
+func warned(object, reason string, parts ...string) []verdict {
+	all := ok(object)
+	all[1].reason, all[1].parts = reason, append([]string{"in force; warning"}, parts...)
+	return all
+}
+
 // okLayer2 are the verdicts on a valid L2Advertisement: this version announces
 // over BGP only, and says so.
 func okLayer2(name string) []verdict {

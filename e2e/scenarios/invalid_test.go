@@ -56,7 +56,8 @@ func TestInvalidObjectBesideValidOnes(t *testing.T) {
 			rec.reach(t, ctx, host(added), everywhere...)
 			rec.only(t, from, host(after), host(added))
 
-			w.says(t, ctx, ok("IPAddressPool prod-pool", "IPAddressPool new-pool", "BGPAdvertisement prod-adv", "BGPAdvertisement new-adv", "BGPPeer tor1", "BGPPeer tor2", "BFDProfile tor-bfd")...)
+			w.says(t, ctx, ok("IPAddressPool prod-pool", "IPAddressPool new-pool", "BGPAdvertisement new-adv", "BGPPeer tor1", "BGPPeer tor2", "BFDProfile tor-bfd")...)
+			w.says(t, ctx, warned("BGPAdvertisement prod-adv", "LocalPrefNotSent", "BGPPeer tor1, tor2")...)
 			w.says(t, ctx, verdict{ref, "Accepted", "False", bad.reason, bad.parts})
 			w.agree(t, ctx)
 		})

@@ -22,6 +22,7 @@ import (
 	"metallb.io/metallb-frr/e2e/need"
 	"metallb.io/metallb-frr/e2e/product"
 	"metallb.io/metallb-frr/pkg/cluster"
+	"metallb.io/metallb-frr/pkg/intent"
 )
 
 const (
@@ -70,7 +71,7 @@ func bringUp() {
 	}
 	w := &world{Lab: l, hops: map[string]string{}}
 	shared.world = w
-	if shared.err = product.Install(ctx, l, os.Stderr); shared.err != nil {
+	if shared.err = product.Install(ctx, l, os.Stderr, "speaker.drainOn={"+drainTaint+"}"); shared.err != nil {
 		return
 	}
 	if w.k8s, shared.err = product.Client(l); shared.err != nil {
@@ -83,8 +84,13 @@ func bringUp() {
 	if shared.err != nil {
 		return
 	}
+	drainOn, err := intent.ParseDrainOn(drainTaint)
+	if err != nil {
+		shared.err = err
+		return
+	}
 	w.snapshots, shared.err = cluster.New(l.RESTConfig(), cluster.Options{
-		Namespace: product.Namespace, Endpoints: true, FieldOwner: "metallb-scenarios",
+		Namespace: product.Namespace, Endpoints: true, FieldOwner: "metallb-scenarios", DrainOn: drainOn,
 	})
 	if shared.err != nil {
 		return

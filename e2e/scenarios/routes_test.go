@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"metallb.io/metallb-frr/e2e/lab"
 )
@@ -65,11 +66,14 @@ type history struct {
 
 // event is a change of one route. No nodes: it is gone.
 type event struct {
+	at     time.Time // at which the kernel told
 	prefix netip.Prefix
 	nodes  []string
 }
 
-func (e event) String() string { return fmt.Sprintf("%s via %v", e.prefix, e.nodes) }
+func (e event) String() string {
+	return fmt.Sprintf("%s %s via %v", e.at.Format("05.000"), e.prefix, e.nodes)
+}
 
 // record starts a recording that ends with the test.
 func (w *world) record(t *testing.T, ctx context.Context) *recording {
@@ -96,7 +100,7 @@ func (w *world) record(t *testing.T, ctx context.Context) *recording {
 
 func (rec *recording) follow(h *history, events <-chan lab.RouteEvent) {
 	for e := range events {
-		ev := event{prefix: e.Route.Prefix}
+		ev := event{at: e.Time, prefix: e.Route.Prefix}
 		if !e.Deleted {
 			ev.nodes = rec.world.nodesOf(e.Route.NextHops)
 		}
@@ -173,6 +177,17 @@ func (rec *recording) mark() []int {
 		at = append(at, len(h.events))
 	}
 	return at
+}
+
+// since says what has happened since from.
+func (rec *recording) since(from []int) string {
+	rec.mu.Lock()
+	defer rec.mu.Unlock()
+	var b strings.Builder
+	for i, h := range rec.routers {
+		fmt.Fprintf(&b, "%s: %v\n", h.router.Name, h.events[from[i]:])
+	}
+	return b.String()
 }
 
 // only fails the test if the events since from are about other prefixes than

@@ -83,8 +83,9 @@ var examples = map[string]example{
 	"complete": {
 		file:   "000-complete.yaml",
 		labels: map[string]string{"n1": "worker-1", "n2": "worker-2"},
-		verdicts: append(ok("IPAddressPool production-public-ips", "BGPPeer router1", "BGPPeer router2", "BGPAdvertisement bgp-prod"),
-			okLayer2("layer2-prod")...),
+		verdicts: slices.Concat(ok("IPAddressPool production-public-ips"), okLayer2("layer2-prod"),
+			warned("BGPPeer router1", "RouterIDShared", "192.168.0.100", "n1, n2"), warned("BGPPeer router2", "RouterIDShared", "192.168.0.100", "n1, n2"),
+			warned("BGPAdvertisement bgp-prod", "LocalPrefNotSent", "BGPPeer router1, router2")),
 		conf: map[string][]string{"n1": workerConf("router1", "192.168.0.1"), "n2": workerConf("router2", "192.168.0.2")},
 		// eBGP carries no local preference (RFC 4271 section 5.1.5).
 		not:  []string{"set local-preference"},
@@ -105,7 +106,7 @@ var examples = map[string]example{
 	},
 	"BFD": {
 		file:     "000-bfd.yaml",
-		verdicts: ok("BFDProfile fast-failover", "BGPPeer router-with-bfd"),
+		verdicts: append(ok("BFDProfile fast-failover"), warned("BGPPeer router-with-bfd", "EchoModeNeedsRouter", "fast-failover")...),
 		// Intervals and multiplier are FRR's defaults, which it does not print.
 		conf: onAll("bfd / profile fast-failover / echo-mode", "router bgp 64500 / neighbor 192.168.0.1 remote-as 64501",
 			"router bgp 64500 / neighbor 192.168.0.1 bfd profile fast-failover"),

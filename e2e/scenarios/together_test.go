@@ -30,7 +30,8 @@ func TestAllExamplesOfTheGuideTogether(t *testing.T) {
 	w.kubectl(t, ctx, apply...)
 	w.kubectl(t, ctx, "-n", ns, "apply", "-f", "testdata/seeds/000-nginx-test.yaml")
 	w.says(t, ctx, append(okLayer2("layer2-config"), okLayer2("layer2-prod")...)...)
-	w.says(t, ctx, ok("BGPAdvertisement bgp-advert", "BGPAdvertisement bgp-prod", "BFDProfile fast-failover")...)
+	w.says(t, ctx, ok("BGPAdvertisement bgp-advert", "BFDProfile fast-failover")...)
+	w.says(t, ctx, warned("BGPAdvertisement bgp-prod", "LocalPrefNotSent", "BGPPeer router-peer, router2")...)
 	w.overlaps(t, ctx)
 	w.duplicates(t, ctx)
 

@@ -81,6 +81,20 @@ func (c Community) String() string {
 	return fmt.Sprintf("%d:%d", c.a, c.b)
 }
 
+// What one route can carry. FRR 10 reads 253 values in one "set community" or
+// "set large-community" line; a BGP message has 4096 bytes (RFC 4271 section 4.1),
+// of which this much is left for communities beside all other attributes.
+const (
+	MaxCommunities    = 253
+	maxCommunityBytes = 3900
+)
+
+// CommunitiesFit reports whether one route can carry that many communities (4
+// bytes each) and large communities (12 bytes each).
+func CommunitiesFit(standard, large int) bool {
+	return standard <= MaxCommunities && large <= MaxCommunities && 4*standard+12*large <= maxCommunityBytes
+}
+
 // Value returns the community without the word "large": "a:b" or "a:b:c".
 func (c Community) Value() string { return strings.TrimPrefix(c.String(), "large:") }
 

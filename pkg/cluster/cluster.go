@@ -21,18 +21,25 @@ import (
 type Options struct {
 	// Namespace that the product's own objects live in. Required.
 	Namespace string
-	// LoadBalancerClass and IgnoreExcludeLabel are handed on in Snapshots.
+	// LoadBalancerClass, IgnoreExcludeLabel and DrainOn are handed on in
+	// Snapshots.
 	LoadBalancerClass  string
 	IgnoreExcludeLabel bool
+	DrainOn            intent.DrainOn
 	// Endpoints: EndpointSlices are watched. Without, Snapshots have none.
 	Endpoints bool
-	// StatusWriter: this process writes the status of objects that users
-	// write, so Changed tells of every change there, to put it back. Without,
-	// status changes that do not matter to a Snapshot go unnoticed.
+	// StatusWriter: this process writes the status of Services and of objects
+	// that users write, so Changed, or StatesChanged, tells of every change
+	// there, to put it back. Without, status changes that do not matter to a
+	// Snapshot go unnoticed.
 	StatusWriter bool
 	// FieldOwner names the writer in managed fields and events:
 	// metallb-controller or metallb-speaker. Required.
 	FieldOwner string
+	// Node is the name of the node whose speaker this process is; empty for
+	// none. A speaker keeps of the objects that speakers write its own alone:
+	// those of all nodes change all the time.
+	Node string
 	// Host is the node's name as the source of events; empty for none.
 	Host string
 	// Log gets what the watches report. The zero Logger drops it.
@@ -51,9 +58,13 @@ type Cluster struct {
 	peers    *kind[peer]
 	services *kind[service]
 	states   *kind[state]
-	own      map[string]ownKind // those that users write, by kind
+	statuses *kind[serviceStatus] // nil without Options.Node
+	own      map[string]ownKind   // those that users write, by kind
 
 	changed chan struct{} // capacity 1
+	// endpoints gets changes of EndpointSlices in its place where the process
+	// is a StatusWriter: no status depends on them. Capacity 1.
+	endpoints chan struct{}
 
 	mu       sync.Mutex
 	snapshot *intent.Snapshot // of the last Read; nil before
@@ -74,12 +85,17 @@ func New(cfg *rest.Config, o Options) (*Cluster, error) {
 		return nil, fmt.Errorf("open cluster: %w", err)
 	}
 	scheme := Scheme()
+	var endpoints chan struct{}
+	if o.StatusWriter {
+		endpoints = make(chan struct{}, 1)
+	}
 	c := &Cluster{
-		options: o,
-		changed: make(chan struct{}, 1),
-		synced:  make(chan struct{}),
-		missing: map[string]bool{},
-		own:     map[string]ownKind{},
+		endpoints: endpoints,
+		options:   o,
+		changed:   make(chan struct{}, 1),
+		synced:    make(chan struct{}),
+		missing:   map[string]bool{},
+		own:       map[string]ownKind{},
 	}
 	c.client, err = client.NewWithWatch(cfg, client.Options{HTTPClient: hc, Scheme: scheme, Mapper: restMapper()})
 	if err != nil {
@@ -124,9 +140,18 @@ func (c *Cluster) WaitSynced(ctx context.Context) error {
 		strings.Join(names, ", "), context.Cause(ctx))
 }
 
+// Namespace returns the one that the product's own objects live in.
+func (c *Cluster) Namespace() string { return c.options.Namespace }
+
 // Changed receives a value after something has changed since the last Read that
-// can matter. Changes in quick succession are one value.
+// can matter. Changes in quick succession are one value. ConfigurationStates have
+// a signal of their own, StatesChanged, and so have EndpointSlices for a
+// StatusWriter, EndpointsChanged.
 func (c *Cluster) Changed() <-chan struct{} { return c.changed }
+
+// EndpointsChanged receives a value after an EndpointSlice has changed since the
+// value before. It is nil where Changed tells of them.
+func (c *Cluster) EndpointsChanged() <-chan struct{} { return c.endpoints }
 
 // Read returns what the cluster says now. As long as nothing has changed it is
 // the same pointer, and in a new Snapshot the slices and maps of kinds without a
@@ -143,6 +168,7 @@ func (c *Cluster) Read() *intent.Snapshot {
 			Namespace:          c.options.Namespace,
 			LoadBalancerClass:  c.options.LoadBalancerClass,
 			IgnoreExcludeLabel: c.options.IgnoreExcludeLabel,
+			DrainOn:            c.options.DrainOn,
 		}
 	} else {
 		next = *c.snapshot
@@ -161,9 +187,14 @@ func (c *Cluster) Read() *intent.Snapshot {
 // note signals Changed where ch matters.
 func (c *Cluster) note(ch change) {
 	if ch == visible || ch == internal && c.options.StatusWriter {
-		select {
-		case c.changed <- struct{}{}:
-		default:
-		}
+		wake(c.changed)
+	}
+}
+
+// wake puts a value into a channel of capacity 1, unless there is one.
+func wake(signal chan struct{}) {
+	select {
+	case signal <- struct{}{}:
+	default:
 	}
 }

@@ -87,6 +87,7 @@ func (c *testCluster) await(what string, ok func(*intent.Snapshot) bool) *intent
 		}
 		select {
 		case <-c.Changed():
+		case <-c.StatesChanged():
 		case <-limit:
 			c.t.Fatalf("no Snapshot with %s within %v", what, testLimit)
 		}
@@ -269,4 +270,35 @@ func TestConfigurationStateIsMadeAndMended(t *testing.T) {
 		t.Fatal(err)
 	}
 	c.await("the state again", seen)
+}
+
+// Of all ConfigMaps the one with what users add to FRR's configuration counts.
+func TestExtrasAreWatched(t *testing.T) {
+	cfg := apiserver.Start(t)
+	apiserver.InstallCRDs(t, cfg)
+	c := startCluster(t, cfg, Options{})
+	c.create(&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: testNamespace}})
+	extras := func(namespace, name, text string) *corev1.ConfigMap {
+		return &corev1.ConfigMap{
+			ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name},
+			Data:       map[string]string{intent.ExtrasKey: text, "other": "x"},
+		}
+	}
+	c.create(extras(testNamespace, "another", "a"))
+	c.create(extras("default", intent.ExtrasName, "b"))
+	ours := extras(testNamespace, intent.ExtrasName, "c")
+	c.create(ours)
+	s := c.await("extras", func(s *intent.Snapshot) bool { return s.Extras != nil })
+	if text := s.Extras.Data[intent.ExtrasKey]; text != "c" || s.Extras.UID != ours.UID {
+		t.Errorf("extras are %q of %s/%s", text, s.Extras.Namespace, s.Extras.Name)
+	}
+	ours.Data[intent.ExtrasKey] = "d"
+	if err := c.api.Update(t.Context(), ours); err != nil {
+		t.Fatal(err)
+	}
+	c.await("the new text", func(s *intent.Snapshot) bool { return s.Extras.Data[intent.ExtrasKey] == "d" })
+	if err := c.api.Delete(t.Context(), ours); err != nil {
+		t.Fatal(err)
+	}
+	c.await("no extras", func(s *intent.Snapshot) bool { return s.Extras == nil })
 }

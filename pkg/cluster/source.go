@@ -49,8 +49,14 @@ type kind[T client.Object] struct {
 	into      func(*intent.Snapshot, []T)
 	unwrap    func(T) client.Object // the API object; kinds that users write only
 
+	// Where signal is set, it gets the changes in place of Cluster.Changed.
+	signal chan struct{}
+	// only restricts what is watched; nil: nothing does.
+	only client.ListOption
+
 	objects collection[T] // under the Cluster's lock
 	dirty   bool
+	listed  bool
 }
 
 // The kinds that are referred to by name.
@@ -86,16 +92,17 @@ func addOwn[T client.Object](c *Cluster, name string, object T, list func() clie
 
 func (c *Cluster) addKinds() {
 	c.addUserKinds()
-	c.states = add(c, v1beta1.KindConfigurationState, &v1beta1.ConfigurationState{},
-		func() client.ObjectList { return &v1beta1.ConfigurationStateList{} }, trimOwn[state], kind[state]{
-			namespace: c.options.Namespace,
-			into:      func(s *intent.Snapshot, all []state) { s.States = all },
-			objects:   collection[state]{compare: byName[state], same: sameState, writes: true},
-		})
+	c.addStates()
 	add(c, "Secret", &corev1.Secret{}, func() client.ObjectList { return &corev1.SecretList{} }, trimSecret, kind[secret]{
 		namespace: c.options.Namespace,
 		into:      showSecrets,
 		objects:   collection[secret]{compare: byName[secret], same: sameSecret},
+	})
+	add(c, "ConfigMap", &corev1.ConfigMap{}, func() client.ObjectList { return &corev1.ConfigMapList{} }, trimExtras, kind[*corev1.ConfigMap]{
+		namespace: c.options.Namespace,
+		only:      client.MatchingFields{metav1.ObjectNameField: intent.ExtrasName},
+		into:      showExtras,
+		objects:   collection[*corev1.ConfigMap]{compare: byName[*corev1.ConfigMap], same: sameExtras},
 	})
 	add(c, "Node", &corev1.Node{}, func() client.ObjectList { return &corev1.NodeList{} }, trimNode, kind[*corev1.Node]{
 		into:    func(s *intent.Snapshot, all []*corev1.Node) { s.Nodes = all },
@@ -109,12 +116,16 @@ func (c *Cluster) addKinds() {
 		into:    func(s *intent.Snapshot, all []service) { s.Services = all },
 		objects: collection[service]{compare: byNamespace[service], same: sameService, writes: c.options.StatusWriter},
 	})
+	if c.options.Node != "" {
+		c.addServiceStatuses()
+	}
 	if !c.options.Endpoints {
 		return
 	}
 	add(c, "EndpointSlice", &discoveryv1.EndpointSlice{}, func() client.ObjectList { return &discoveryv1.EndpointSliceList{} }, trimSlice, kind[*discoveryv1.EndpointSlice]{
 		into:    func(s *intent.Snapshot, all []*discoveryv1.EndpointSlice) { s.EndpointSlices = all },
 		objects: collection[*discoveryv1.EndpointSlice]{compare: compareSlices, same: sameSlice},
+		signal:  c.endpoints,
 	})
 }
 
@@ -162,9 +173,20 @@ func showSecrets(s *intent.Snapshot, all []secret) {
 	}
 }
 
+func showExtras(s *intent.Snapshot, all []*corev1.ConfigMap) {
+	s.Extras = nil
+	if len(all) > 0 {
+		s.Extras = all[0]
+	}
+}
+
 func (k *kind[T]) watch(ctx context.Context) {
 	options := func(o metav1.ListOptions) []client.ListOption {
-		return []client.ListOption{client.InNamespace(k.namespace), &client.ListOptions{Raw: &o, Limit: o.Limit, Continue: o.Continue}}
+		all := []client.ListOption{client.InNamespace(k.namespace), &client.ListOptions{Raw: &o, Limit: o.Limit, Continue: o.Continue}}
+		if k.only != nil {
+			all = append(all, k.only)
+		}
+		return all
 	}
 	lw := &cache.ListWatch{
 		ListWithContextFunc: func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) {
@@ -183,7 +205,7 @@ func (k *kind[T]) watch(ctx context.Context) {
 }
 
 func (k *kind[T]) show(s *intent.Snapshot) bool {
-	if !k.dirty {
+	if !k.dirty || k.into == nil {
 		return false
 	}
 	k.dirty = false
@@ -221,7 +243,15 @@ func (k *kind[T]) update(change func(*collection[T]) change) {
 	if ch == visible {
 		k.dirty = true
 	}
-	k.cluster.note(ch)
+	switch {
+	case k.signal != nil && ch != nothing:
+		wake(k.signal)
+	case k.signal != nil:
+	case ch == internal && k.unwrap != nil: // a status, as often our own
+		wake(k.cluster.states.signal)
+	default:
+		k.cluster.note(ch)
+	}
 }
 
 // Add, Update, Delete, Replace and Resync are what a reflector calls.
@@ -256,7 +286,10 @@ func (k *kind[T]) Replace(objs []any, _ string) error {
 		}
 		kept = append(kept, k.trim(o))
 	}
-	k.update(func(c *collection[T]) change { return c.replace(kept) })
+	k.update(func(c *collection[T]) change {
+		k.listed = true
+		return c.replace(kept)
+	})
 	k.cluster.markSynced(k.name)
 	return nil
 }

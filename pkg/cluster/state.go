@@ -15,7 +15,30 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"metallb.io/metallb-frr/pkg/api/v1beta1"
+	"metallb.io/metallb-frr/pkg/intent"
 )
+
+// addStates registers the ConfigurationStates. They change whenever some session
+// does, which is no reason to decide anything anew.
+func (c *Cluster) addStates() {
+	k := kind[state]{
+		namespace: c.options.Namespace,
+		into:      func(s *intent.Snapshot, all []state) { s.States = all },
+		objects:   collection[state]{compare: byName[state], same: sameState, writes: true},
+		signal:    make(chan struct{}, 1),
+	}
+	if c.options.Node != "" {
+		k.only = client.MatchingFields{"metadata.name": v1beta1.SpeakerStatePrefix + c.options.Node}
+	}
+	c.states = add(c, v1beta1.KindConfigurationState, &v1beta1.ConfigurationState{},
+		func() client.ObjectList { return &v1beta1.ConfigurationStateList{} }, trimOwn[state], k)
+}
+
+// StatesChanged receives a value after a ConfigurationState has changed since the
+// value before: one of any node or, with Options.Node, the node's own. The next
+// Read shows it. A StatusWriter also gets one after a change in the status of an
+// object that users write.
+func (c *Cluster) StatesChanged() <-chan struct{} { return c.states.signal }
 
 // State returns the newest ConfigurationState of that name known, or nil.
 func (c *Cluster) State(name string) *v1beta1.ConfigurationState {

@@ -15,6 +15,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"metallb.io/metallb-frr/pkg/api/v1beta1"
+	"metallb.io/metallb-frr/pkg/intent"
 )
 
 // bareMeta is what is kept of the metadata of foreign kinds.
@@ -46,14 +47,7 @@ func byNamespace[T client.Object](a, b T) int {
 // load balancer, only that it is there and what we once wrote on it.
 func trimService(s *corev1.Service) *corev1.Service {
 	t := &corev1.Service{ObjectMeta: bareMeta(&s.ObjectMeta)}
-	for key, value := range s.Annotations {
-		if strings.HasPrefix(key, v1beta1.AnnotationPrefix) || strings.HasPrefix(key, v1beta1.LegacyAnnotationPrefix) {
-			if t.Annotations == nil {
-				t.Annotations = map[string]string{}
-			}
-			t.Annotations[key] = value
-		}
-	}
+	t.Annotations = ourAnnotations(s.Annotations)
 	t.Spec.Type = s.Spec.Type
 	t.Status = s.Status
 	if s.Spec.Type != corev1.ServiceTypeLoadBalancer {
@@ -77,20 +71,37 @@ func trimService(s *corev1.Service) *corev1.Service {
 	return t
 }
 
+// ourAnnotations returns those annotations that are the product's.
+func ourAnnotations(all map[string]string) map[string]string {
+	var ours map[string]string
+	for key, value := range all {
+		if strings.HasPrefix(key, v1beta1.AnnotationPrefix) || strings.HasPrefix(key, v1beta1.LegacyAnnotationPrefix) {
+			if ours == nil {
+				ours = map[string]string{}
+			}
+			ours[key] = value
+		}
+	}
+	return ours
+}
+
 func sameService(a, b *corev1.Service) bool {
 	return maps.Equal(a.Labels, b.Labels) && maps.Equal(a.Annotations, b.Annotations) &&
 		apiequality.Semantic.DeepEqual(a.Spec, b.Spec) && apiequality.Semantic.DeepEqual(a.Status, b.Status)
 }
 
-// trimNode keeps a Node's labels, InternalIPs and the two conditions that matter,
-// without their times: a kubelet's heartbeat changes nothing.
+// trimNode keeps a Node's labels, our annotations, InternalIPs, cordon, taints and
+// conditions, without their times: a kubelet's heartbeat changes nothing.
 func trimNode(n *corev1.Node) *corev1.Node {
 	t := &corev1.Node{ObjectMeta: bareMeta(&n.ObjectMeta)}
-	t.Labels = n.Labels
+	t.Labels, t.Annotations = n.Labels, ourAnnotations(n.Annotations)
+	t.Spec.Unschedulable = n.Spec.Unschedulable
+	for _, taint := range n.Spec.Taints {
+		t.Spec.Taints = append(t.Spec.Taints, corev1.Taint{Key: taint.Key, Value: taint.Value, Effect: taint.Effect})
+	}
+	// trimNode keeps a Node's labels, our annotations, InternalIPs and the two conditions that matter,
 	for _, c := range n.Status.Conditions {
-		if c.Type == corev1.NodeReady || c.Type == corev1.NodeNetworkUnavailable {
-			t.Status.Conditions = append(t.Status.Conditions, corev1.NodeCondition{Type: c.Type, Status: c.Status})
-		}
+		t.Status.Conditions = append(t.Status.Conditions, corev1.NodeCondition{Type: c.Type, Status: c.Status})
 	}
 	for _, a := range n.Status.Addresses {
 		if a.Type == corev1.NodeInternalIP {
@@ -101,8 +112,20 @@ func trimNode(n *corev1.Node) *corev1.Node {
 }
 
 func sameNode(a, b *corev1.Node) bool {
-	return maps.Equal(a.Labels, b.Labels) && apiequality.Semantic.DeepEqual(a.Status, b.Status)
+	return maps.Equal(a.Labels, b.Labels) && maps.Equal(a.Annotations, b.Annotations) &&
+		apiequality.Semantic.DeepEqual(a.Spec, b.Spec) && apiequality.Semantic.DeepEqual(a.Status, b.Status)
 }
+
+// trimExtras keeps of the ConfigMap bgpextras the one key that counts.
+func trimExtras(m *corev1.ConfigMap) *corev1.ConfigMap {
+	t := &corev1.ConfigMap{ObjectMeta: bareMeta(&m.ObjectMeta)}
+	if text, ok := m.Data[intent.ExtrasKey]; ok {
+		t.Data = map[string]string{intent.ExtrasKey: text}
+	}
+	return t
+}
+
+func sameExtras(a, b *corev1.ConfigMap) bool { return maps.Equal(a.Data, b.Data) }
 
 func trimNamespace(n *corev1.Namespace) *corev1.Namespace {
 	t := &corev1.Namespace{ObjectMeta: bareMeta(&n.ObjectMeta)}

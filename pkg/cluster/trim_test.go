@@ -67,6 +67,7 @@ func TestNodeHeartbeatDoesNotMatter(t *testing.T) {
 	node := func(beat time.Time, ready corev1.ConditionStatus, labels map[string]string) *corev1.Node {
 		return trimNode(&corev1.Node{
 			ObjectMeta: metav1.ObjectMeta{Name: "n", Labels: labels, Annotations: map[string]string{"beat": beat.String()}},
+			Spec:       corev1.NodeSpec{PodCIDR: "10.244.0.0/24", Unschedulable: labels["cordon"] != "", Taints: []corev1.Taint{{Key: "k", Value: labels["taint"], TimeAdded: &metav1.Time{Time: beat}}}},
 			Status: corev1.NodeStatus{
 				Conditions: []corev1.NodeCondition{
 					{Type: corev1.NodeReady, Status: ready, LastHeartbeatTime: metav1.NewTime(beat)},
@@ -85,7 +86,14 @@ func TestNodeHeartbeatDoesNotMatter(t *testing.T) {
 	if sameNode(a, node(now, corev1.ConditionUnknown, nil)) || sameNode(a, node(now, corev1.ConditionTrue, map[string]string{"rack": "1"})) {
 		t.Error("readiness or labels do not matter")
 	}
-	if len(a.Status.Conditions) != 1 || len(a.Status.Addresses) != 1 || a.Status.Images != nil || a.Annotations != nil {
+	for _, what := range []string{"cordon", "taint"} {
+		b := node(now, corev1.ConditionTrue, map[string]string{what: "x"})
+		b.Labels = nil
+		if sameNode(a, b) {
+			t.Errorf("a %s does not matter", what)
+		}
+	}
+	if len(a.Status.Conditions) != 2 || a.Spec.PodCIDR != "" || a.Spec.Taints[0].TimeAdded != nil || len(a.Status.Addresses) != 1 || a.Status.Images != nil || a.Annotations != nil {
 		t.Errorf("kept too much: %+v", a)
 	}
 }
@@ -148,5 +156,23 @@ func TestServiceKeepsOnlyOurAnnotations(t *testing.T) {
 	s.Spec.Type = corev1.ServiceTypeClusterIP
 	if kept := trimService(s); kept.Labels != nil || kept.Spec.Ports != nil || kept.Spec.Type != corev1.ServiceTypeClusterIP {
 		t.Errorf("kept of a ClusterIP Service: %+v", kept)
+	}
+}
+
+// The speaker reads what operators say on its Node; what others write there, and
+// often, is no change.
+func TestNodeAnnotations(t *testing.T) {
+	node := func(annotations map[string]string) *corev1.Node {
+		return trimNode(&corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "n", Annotations: annotations}})
+	}
+	pause := map[string]string{v1beta1.AnnotationPauseRepairs: "2026-11-21T15:04:05Z", "kubelet/beat": "1"}
+	if got := node(pause).Annotations; len(got) != 1 || got[v1beta1.AnnotationPauseRepairs] == "" {
+		t.Errorf("annotations kept: %v, want ours only", got)
+	}
+	if sameNode(node(nil), node(pause)) {
+		t.Error("an annotation of ours is no change")
+	}
+	if !sameNode(node(nil), node(map[string]string{"kubelet/beat": "2"})) {
+		t.Error("a foreign annotation is a change")
 	}
 }

@@ -38,6 +38,8 @@ type Controller struct {
 	log     logr.Logger
 	writer  *writer
 	status  *statusWriter
+	// announced tells Services where they are announced from.
+	announced *announced
 
 	// Of the last pass; only the loop touches them.
 	snapshot *intent.Snapshot
@@ -52,7 +54,7 @@ func New(c *cluster.Cluster, o Options) *Controller {
 	return &Controller{
 		cluster: c, options: o, log: o.Log,
 		writer: newWriter(c, o),
-		status: newStatusWriter(c, o),
+		status: newStatusWriter(c, o), announced: newAnnounced(c, o),
 	}
 }
 
@@ -71,6 +73,7 @@ func (c *Controller) Start(ctx context.Context) error {
 		}
 		g.Go(func() error { c.writer.run(ctx); return nil })
 		g.Go(func() error { c.status.run(ctx); return nil })
+		g.Go(func() error { c.announced.run(ctx); return nil })
 		c.loop(ctx)
 		return nil
 	})
@@ -97,14 +100,31 @@ func (c *Controller) waitSynced(ctx context.Context) bool {
 func (c *Controller) loop(ctx context.Context) {
 	for {
 		retry := c.pass(time.Now())
-		select {
-		case <-ctx.Done():
-			return
-		case <-c.cluster.Changed():
-		case <-c.writer.wake:
-		case <-retry:
+		for wait := true; wait; {
+			select {
+			case <-ctx.Done():
+				return
+			case <-c.cluster.StatesChanged():
+				c.heard()
+			case <-c.cluster.EndpointsChanged():
+				wake(c.announced.work)
+			case <-c.cluster.Changed():
+				wait = false
+			case <-c.writer.wake:
+				wait = false
+			case <-retry:
+				wait = false
+			}
 		}
 	}
+}
+
+// heard takes in what speakers report. With hundreds of nodes that is all the
+// time, so nothing is decided anew for it.
+func (c *Controller) heard() {
+	now := *c.snapshot // of the last pass, which what was decided then belongs to
+	now.States = c.cluster.Read().States
+	c.status.offer(view{snapshot: &now, intent: c.intent, usage: c.usage})
 }
 
 // pass decides everything anew and hands over what differs. The channel it
@@ -123,6 +143,7 @@ func (c *Controller) pass(now time.Time) <-chan time.Time {
 	next := c.writer.end(now)
 	c.usageMetrics(usage)
 	c.status.offer(view{snapshot: snapshot, intent: c.intent, usage: usage})
+	wake(c.announced.work)
 	c.log.V(1).Info("pass done", "services", len(outcomes), "took", time.Since(now))
 	if next.IsZero() {
 		return nil
@@ -153,6 +174,14 @@ func (c *Controller) offer(outcomes []ipam.Outcome, now time.Time) {
 func sameClaim(svc *corev1.Service, want status.Service) bool {
 	want.Condition = status.Find(svc.Status.Conditions, conditionType)
 	return want.Same(svc)
+}
+
+// wake puts a value into a channel of capacity 1, unless there is one.
+func wake(signal chan struct{}) {
+	select {
+	case signal <- struct{}{}:
+	default:
+	}
 }
 
 func (c *Controller) configMetrics() {

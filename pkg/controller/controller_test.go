@@ -165,7 +165,7 @@ func TestPeersThatContradictEachOther(t *testing.T) {
 	f.controller()
 	node := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "n1"}}
 	older, twin, other := peer("a-older", "198.51.100.1"), peer("b-twin", "198.51.100.1"), peer("c-other", "198.51.100.2")
-	other.Spec.MyASN = 64999
+	other.Spec.MyASN, other.Spec.PeerASN = 64999, older.Spec.MyASN
 	f.create(node, older, twin, other)
 	peers := &v1beta2.BGPPeerList{}
 	says := func(reason, text string) func(*v1beta2.BGPPeer) bool {
@@ -175,7 +175,7 @@ func TestPeersThatContradictEachOther(t *testing.T) {
 		}
 	}
 	await(f, peers, twin, "to have a neighbour of its own", says("DuplicateNeighbor", "doesn't support duplicate BGPPeers"))
-	await(f, peers, other, "to have the node's AS number", says("ASNConflict", "spec.myASN"))
+	await(f, peers, other, "to be told of the node's AS number", says("ASNConflict", "spec.myASN"))
 	await(f, peers, older, "to be in force", func(p *v1beta2.BGPPeer) bool {
 		return hasCondition(p.Status.Conditions, v1beta1.ConditionReady, metav1.ConditionTrue, "")
 	})

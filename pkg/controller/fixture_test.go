@@ -90,6 +90,7 @@ func (f *fixture) controller() (stop func()) {
 
 func (f *fixture) controllerAs(o cluster.Options) (stop func()) {
 	f.t.Helper()
+	o.Endpoints = true
 	o.Namespace, o.StatusWriter, o.FieldOwner, o.Log = namespace, true, "metallb-controller", testr.New(f.t)
 	config := rest.CopyConfig(f.config)
 	config.Wrap(func(next http.RoundTripper) http.RoundTripper { return counting{next, &f.writes} })

@@ -36,10 +36,15 @@ func (f *fixture) settled() {
 // awaitEvent waits for an event about a Service.
 func (f *fixture) awaitEvent(service, reason, text string) {
 	f.t.Helper()
+	f.awaitEventIn("default", service, reason, text)
+}
+
+func (f *fixture) awaitEventIn(namespace, name, reason, text string) {
+	f.t.Helper()
 	ctx, cancel := context.WithTimeout(f.t.Context(), limit)
 	defer cancel()
 	list := &corev1.EventList{}
-	w, err := f.Watch(ctx, list, client.InNamespace("default"))
+	w, err := f.Watch(ctx, list, client.InNamespace(namespace))
 	if err != nil {
 		f.t.Fatalf("watching events: %v", err)
 	}
@@ -47,7 +52,7 @@ func (f *fixture) awaitEvent(service, reason, text string) {
 	var seen []string
 	for e := range w.ResultChan() {
 		ev, ok := e.Object.(*corev1.Event)
-		if !ok || ev.InvolvedObject.Name != service {
+		if !ok || ev.InvolvedObject.Name != name {
 			continue
 		}
 		seen = append(seen, ev.Reason+": "+ev.Message)
@@ -58,5 +63,5 @@ func (f *fixture) awaitEvent(service, reason, text string) {
 			return
 		}
 	}
-	f.t.Fatalf("no event %s %q on %s within %v; seen: %q", reason, text, service, limit, seen)
+	f.t.Fatalf("no event %s %q on %s within %v; seen: %q", reason, text, name, limit, seen)
 }

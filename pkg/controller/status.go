@@ -42,9 +42,8 @@ type statusWriter struct {
 	options Options
 	views   chan view // capacity 1, holds the newest
 
-	// What is wrong between the peers that meet on a node, and of which Config.
-	config    *intent.Config
-	conflicts []intent.Finding
+	extras  extrasReport
+	checked *plan.Checked // what is wrong between objects
 
 	mu    sync.Mutex
 	paces map[intent.Ref]pace
@@ -118,8 +117,10 @@ func (s *statusWriter) round(ctx context.Context, v view, now time.Time) time.Ti
 		g.Go(func() error { s.perform(ctx, w); return nil })
 	}
 	_ = g.Wait() // the functions return no errors
-	if retry := s.prune(now); next.IsZero() || !retry.IsZero() && retry.Before(next) {
-		next = retry
+	for _, at := range []time.Time{s.prune(now), s.reportExtras(now)} {
+		if next.IsZero() || !at.IsZero() && at.Before(next) {
+			next = at
+		}
 	}
 	return next
 }
@@ -168,7 +169,7 @@ func (s *statusWriter) prune(now time.Time) time.Time {
 func (s *statusWriter) objects(v view, now time.Time) []write {
 	r := round{
 		now:      now,
-		findings: status.ByObject(append(configFindings(v.intent), s.conflictsOf(v.intent.Config)...)),
+		findings: status.ByObject(append(configFindings(v.intent), s.check(v.intent)...)),
 		reports:  status.NewReports(v.snapshot.States),
 		peers:    map[string]*intent.Peer{},
 		view:     v,
@@ -176,6 +177,7 @@ func (s *statusWriter) objects(v view, now time.Time) []write {
 	for _, p := range v.intent.Peers {
 		r.peers[p.Name] = p
 	}
+	s.extras.offer(v.snapshot.Extras, r.findings[intent.ExtrasRef], r.reports.Refused(intent.ExtrasRef), now)
 	var all []write
 	for _, obj := range userObjects(v.snapshot) {
 		ref := intent.Ref{Kind: status.Kind(obj), Name: obj.GetName()}
@@ -195,12 +197,10 @@ func (s *statusWriter) objects(v view, now time.Time) []write {
 	return all
 }
 
-// conflictsOf returns what is wrong between peers, which only shows node by node.
-func (s *statusWriter) conflictsOf(c *intent.Config) []intent.Finding {
-	if s.config != c {
-		s.config, s.conflicts = c, plan.Conflicts(c)
-	}
-	return s.conflicts
+// check returns what is wrong between objects.
+func (s *statusWriter) check(in *intent.Intent) []intent.Finding {
+	s.checked = plan.Check(s.checked, in)
+	return s.checked.Findings
 }
 
 // state returns the write that the controller's ConfigurationState needs, if any.
@@ -262,6 +262,7 @@ func (r *round) want(ref intent.Ref, obj client.Object) (status.Object, error) {
 		c := r.reports.Established(r.peers[ref.Name], r.view.intent.Nodes)
 		c.ObservedGeneration = obj.GetGeneration()
 		want.Conditions = append(want.Conditions, status.Since(subject.Present.Conditions, c, r.now))
+		want.Sessions = r.reports.Sessions(r.peers[ref.Name], r.view.intent.Nodes, status.SessionsOf(obj))
 	case v1beta1.KindIPAddressPool:
 		usage := r.view.usage[ref.Name]
 		want.Usage = &usage

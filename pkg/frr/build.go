@@ -51,6 +51,14 @@ var builtIn = BuiltIn()
 func Build(prev *Document, p *plan.NodePlan, o Options) (*Document, error) {
 	b := &builder{o: o.withDefaults(), doc: &Document{made: new(mark), routers: p.Routers}}
 	b.doc.self = b.doc
+	b.build(prev, p)
+	if b.err != nil {
+		return nil, fmt.Errorf("building the FRR configuration of node %s: %w", p.Node, b.err)
+	}
+	return b.doc, nil
+}
+
+func (b *builder) build(prev *Document, p *plan.NodePlan) {
 	b.add("global", nil, nil, "global", map[string]any{"Node": p.Node, "LogLevel": b.o.LogLevel})
 	for _, profile := range p.BFDProfiles {
 		b.add("bfd profile "+profile.Name, []intent.Ref{profile.Ref()}, nil, "bfd-profile", bfdData(profile))
@@ -64,27 +72,42 @@ func Build(prev *Document, p *plan.NodePlan, o Options) (*Document, error) {
 	for _, r := range p.Routers {
 		b.router(r)
 	}
-	b.networks(prev, p)
-	if b.err != nil {
-		return nil, fmt.Errorf("building the FRR configuration of node %s: %w", p.Node, b.err)
-	}
-	return b.doc, nil
+	b.networks(b.overlay(prev, p.Extras), p)
 }
 
 type builder struct {
-	o   Options
-	doc *Document
-	err error // the first
+	o    Options
+	doc  *Document
+	err  error                                  // the first
+	seen func(name string, data map[string]any) // hears what each template is given; nil: nobody
 }
 
-func (b *builder) add(key string, origins []intent.Ref, node []string, template string, data any) *Fragment {
-	lines, err := b.o.Templates.render(template, node, data)
+func (b *builder) add(key string, origins []intent.Ref, node []string, template string, data map[string]any) *Fragment {
+	f := &Fragment{Key: key, Origins: origins, Lines: b.render(template, node, data, origins)}
+	b.doc.Base = append(b.doc.Base, f)
+	return f
+}
+
+// render executes a template. Where one of the user's own fails on what it is
+// given, although it worked on the samples, the built-in one takes its place.
+func (b *builder) render(name string, node []string, data map[string]any, origins []intent.Ref) []Line {
+	if b.seen != nil {
+		b.seen(name, data)
+	}
+	lines, err := b.o.Templates.try(name, node, data)
+	if err != nil && b.o.Templates.own {
+		if len(b.doc.Unrendered) < 100 {
+			b.doc.Unrendered = append(b.doc.Unrendered, Refusal{
+				Line: Line{Text: name + ".tmpl"}, Origins: append(slices.Clip(origins), TemplatesRef),
+				Message: fmt.Sprintf("your own template fails here and the built-in one is used: %v", err),
+			})
+		}
+		lines, err = builtIn.try(name, node, data)
+	}
 	if err != nil && b.err == nil {
 		b.err = err
 	}
-	f := &Fragment{Key: key, Origins: origins, Lines: lines}
-	b.doc.Base = append(b.doc.Base, f)
-	return f
+	return lines
 }
 
 // classesOf returns the classes of all routers, by name: VRFs may share some.
@@ -140,7 +163,7 @@ func (b *builder) router(r *plan.Router) {
 	header := routerNode(r)
 	b.add("router "+r.VRF, r.Origins, nil, "router", map[string]any{
 		"ASN": r.ASN, "VRF": r.VRF, "RouterID": addrText(r.RouterID),
-		"BMPHost": b.o.BMPHost, "BMPPort": b.o.BMPPort,
+		"BMPHost": b.o.BMPHost, "BMPPort": b.o.BMPPort, "GracefulShutdown": r.Marked,
 	})
 	for _, s := range r.Sessions {
 		b.add("neighbor "+s.ID, []intent.Ref{s.Peer.Ref()}, header, "neighbor", neighborData(s))
@@ -160,7 +183,15 @@ func (b *builder) router(r *plan.Router) {
 }
 
 func (b *builder) networks(prev *Document, p *plan.NodePlan) {
+	if prev != nil {
+		for _, r := range prev.Unrendered { // of networks that are taken from prev
+			if r.Line.Text == "network.tmpl" {
+				b.doc.Unrendered = append(b.doc.Unrendered, r)
+			}
+		}
+	}
 	if prev != nil && b.patch(prev, p) {
+		b.extraNetworks(len(b.doc.touched) == 0)
 		return
 	}
 	size := 0
@@ -181,6 +212,7 @@ func (b *builder) networks(prev *Document, p *plan.NodePlan) {
 			b.doc.Networks[key] = b.network(header, route)
 		}
 	}
+	b.extraNetworks(false)
 }
 
 // patch takes the networks from prev and makes anew those only that the plan has
@@ -217,19 +249,13 @@ func (b *builder) patch(prev *Document, p *plan.NodePlan) bool {
 }
 
 func (b *builder) network(header []string, route *plan.Route) *Fragment {
-	lines, err := b.o.Templates.render("network", familyNode(header, route.Class.Family), map[string]any{
-		"Prefix": route.Prefix.String(), "Class": route.Class.Name,
-	})
-	if err == nil && len(lines) != 1 {
-		err = fmt.Errorf("rendering network.tmpl: %d lines for %s, want 1", len(lines), route.Prefix)
-	}
-	if err != nil && b.err == nil {
-		b.err = err
-	}
-	f := &Fragment{Key: "network " + route.Prefix.String(), Lines: lines, route: route}
+	f := &Fragment{Key: "network " + route.Prefix.String(), route: route}
 	for _, s := range route.Services {
 		f.Origins = append(f.Origins, s.Ref())
 	}
+	f.Lines = b.render("network", familyNode(header, route.Class.Family), map[string]any{
+		"Prefix": route.Prefix.String(), "Class": route.Class.Name,
+	}, f.Origins)
 	return f
 }
 

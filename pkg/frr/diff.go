@@ -5,6 +5,8 @@ package frr
 import (
 	"slices"
 	"strings"
+
+	"metallb.io/metallb-frr/pkg/intent"
 )
 
 // Diff returns the commands that lead from old to new. A nil old is the empty
@@ -113,44 +115,56 @@ func (d *differ) diffNetwork(was, is *Fragment) {
 }
 
 func (d *differ) commands() []Command {
-	var first, set, undo []Command
+	var first, undo, nets []Command
 	gone := d.gone()
+	s := setter{differ: d, gone: gone, places: map[string]located{}}
+	for _, l := range d.has {
+		s.add(l)
+	}
+	s.turn()
+	for _, l := range d.netsNew {
+		s.out = append(s.out, l.set())
+	}
 	for _, l := range slices.Backward(d.had) {
 		if !gone.header(l) || gone.covered(l) {
 			continue
 		}
-		c := l.undo()
-		if strings.HasPrefix(l.Text, "router ") {
+		c := d.undo(l)
+		if strings.HasPrefix(l.Text, "router ") || l.Text == "bgp graceful-shutdown" {
+			// The latter, lest new routes come marked for a moment.
 			first = append(first, c)
 		} else {
 			undo = append(undo, c)
 		}
 	}
-	for _, l := range d.has {
-		w, ok := d.was[l.slot]
-		if ok && w.Text == l.Text || d.running && !ok && hidden(l.Text) {
-			continue
-		}
-		if !d.running || !strings.HasPrefix(l.Text, "hostname ") { // vtysh prints its own
-			set = append(set, l.set())
-		}
-	}
-	for _, l := range d.netsNew {
-		set = append(set, l.set())
-	}
-	var nets []Command
 	for _, l := range d.netsGone {
 		if !gone.covered(l) {
-			nets = append(nets, l.undo())
+			nets = append(nets, d.undo(l))
 		}
 	}
-	return slices.Concat(first, set, nets, undo, d.wake(undo))
+	return slices.Concat(first, s.out, nets, undo, d.wake(undo))
 }
 
-func (l located) set() Command { return Command{Line: l.Line, Origins: l.origins.Origins} }
+func (l located) set() Command { return Command{Line: l.Line, Origins: l.origin()} }
 
-func (l located) undo() Command {
-	return Command{Line: Line{Node: l.Node, Text: undoText(l.Text)}, Origins: l.origins.Origins, Undo: true}
+// undo takes l away, typed in the nodes as they are called by then.
+func (d *differ) undo(l located) Command {
+	node := l.Node
+	for i := range node {
+		if is, ok := d.is[slotID(node[:i], node[i])]; ok && is.Text != node[i] {
+			node = slices.Clone(node)
+			node[i] = is.Text
+		}
+	}
+	return Command{Line: Line{Node: node, Text: undoText(l.Text)}, Origins: l.origin(), Undo: true}
+}
+
+// origin returns the objects that the line comes from.
+func (l located) origin() []intent.Ref {
+	if l.Extra {
+		return extrasOrigins
+	}
+	return l.origins.Origins
 }
 
 // vanished knows which slots are no longer wanted.
@@ -159,7 +173,7 @@ type vanished struct{ slots map[string]bool }
 func (d *differ) gone() vanished {
 	v := vanished{map[string]bool{}}
 	for id, l := range d.was {
-		if _, still := d.is[id]; !still && owned(l.Line) {
+		if _, still := d.is[id]; !still && (owned(l.Line) || l.Extra && !place(l.Line) && l.Text != "bfd") {
 			v.slots[id] = true
 		}
 	}

@@ -178,11 +178,19 @@ Current configuration:
 frr version 10.3
 hostname vm
 no ip forwarding
+log stdout informational
+service integrated-vtysh-config
+password sesame
 vrf red
+ ip route 10.0.0.0/8 blackhole
 exit-vrf
 !
 interface eth0
  ip address 192.0.2.1/24
+exit
+!
+line vty
+ exec-timeout 5 0
 exit
 !
 ip prefix-list mine seq 5 permit any
@@ -204,7 +212,10 @@ exit
 end
 `)
 	got := typed(frr.Diff(running, &frr.Document{}).Commands)
-	want := []string{"no router bgp 1", "bfd / no profile p", "no route-map left deny 5"}
+	want := []string{
+		"no router bgp 1", "bfd / no profile p", "bfd / no peer 192.0.2.9", "no route-map left deny 5", "no ip prefix-list mine seq 5 permit any",
+		"interface eth0 / no ip address 192.0.2.1/24", "vrf red / no ip route 10.0.0.0/8 blackhole",
+	}
 	if !slices.Equal(got, want) {
 		t.Errorf("%q, want %q", got, want)
 	}
@@ -218,6 +229,7 @@ func TestPassWithPrevious(t *testing.T) {
 		s := snapshotOf(40, true)
 		var p pass
 		var before *frr.Document
+		var printer frr.Printer
 		p.next(t, s)
 		before = p.doc
 		for step := range 40 {
@@ -250,6 +262,11 @@ func TestPassWithPrevious(t *testing.T) {
 			if got, want := p.doc.Text(), fresh.doc.Text(); got != want {
 				t.Fatalf("seed %d, step %d:\n%s\nwant:\n%s", seed, step, got, want)
 			}
+			if r.IntN(4) > 0 { // not every Document is printed
+				if got, want := printer.Text(p.doc), p.doc.Text(); got != want {
+					t.Fatalf("seed %d, step %d, printed after others:\n%s\nwant:\n%s", seed, step, got, want)
+				}
+			}
 			before = p.doc
 		}
 	}
@@ -261,8 +278,10 @@ func TestDiffOfEditedCopy(t *testing.T) {
 	s := snapshotOf(3, false)
 	p.next(t, s)
 	before := p.doc
-	s.EndpointSlices[0] = endpointsOf(s.Services[0].Name, false)
-	p.next(t, &intent.Snapshot{Namespace: s.Namespace, Pools: s.Pools, Peers: s.Peers, BGPAds: s.BGPAds, Nodes: s.Nodes, Services: s.Services, EndpointSlices: s.EndpointSlices})
+	changed := *s
+	changed.EndpointSlices = slices.Clone(s.EndpointSlices)
+	changed.EndpointSlices[0] = endpointsOf(s.Services[0].Name, false)
+	p.next(t, &changed)
 	if got := len(frr.Diff(before, p.doc).Commands); got != 1 {
 		t.Fatalf("%d commands for one route", got)
 	}

@@ -19,15 +19,19 @@ type Document struct {
 	// Networks hold one fragment per announced prefix and VRF. They stand at
 	// the end of their address family in frr.conf.
 	Networks map[NetworkKey]*Fragment
+	// Unrendered are the user's own templates that failed, at most 100; their
+	// fragments were made by the built-in ones.
+	Unrendered []Refusal
 
 	running bool // read from FRR, which hides what is default
 
 	// How it came to be, if Build made it of another one: what the routers
-	// were, and which networks may differ. self tells a copy, of which none of
+	// were, what users add, and which networks may differ. self tells a copy, of which none of
 	// this is true.
 	self       *Document
 	made, from *mark
 	routers    []*plan.Router
+	extras     *overlay
 	touched    []NetworkKey
 }
 
@@ -74,6 +78,8 @@ type Line struct {
 	Text string
 	// Opens: the command enters a node of its own.
 	Opens bool
+	// Extra: a user wrote it, in the ConfigMap bgpextras.
+	Extra bool
 }
 
 // Comment reports whether the line is one.

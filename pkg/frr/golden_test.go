@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -99,17 +100,10 @@ func pipeline(t *testing.T, manifests []byte) []txtar.File {
 	t.Helper()
 	in, addresses := assigned(t, manifests)
 	var findings, decisions strings.Builder
-	all := in.Findings
+	all := append(slices.Clip(in.Findings), plan.Check(nil, in).Findings...)
 	var files []txtar.File
-	seen := map[string]bool{}
 	for _, node := range in.Nodes {
 		r := plan.ForNode(nil, in, plan.NodeFacts{Name: node.Name, Forwarding: true})
-		for _, f := range r.Findings {
-			if !seen[f.String()] {
-				seen[f.String()] = true
-				all = append(all, f)
-			}
-		}
 		for _, d := range r.Decisions {
 			if d.Announce {
 				fmt.Fprintf(&decisions, "%s %s: announces %v to %v\n", node.Name, d.Service, d.Addresses, d.Peers)

@@ -139,7 +139,7 @@ func (m model) undo(node, text string) error {
 	for l := range m {
 		header := l.node
 		switch {
-		case l.node == node && (l.text == rest || strings.HasPrefix(l.text, rest+" ")):
+		case l.node == node && (l.text == rest || strings.HasPrefix(l.text, rest+" ") && words[0] != "router"): // not its VRFs
 			remove(l)
 		case wholeNeighbor && (header == node || strings.HasPrefix(header, node+"\n")) && strings.HasPrefix(l.text, rest+" "):
 			remove(l)

@@ -29,7 +29,7 @@ func parseLines(base []string, text string) []Line {
 		for len(stack) > 1 && stack[len(stack)-1].indent >= indent {
 			stack = stack[:len(stack)-1]
 		}
-		line := Line{Node: stack[len(stack)-1].node, Text: trimmed, Opens: opens(trimmed)}
+		line := Line{Node: stack[len(stack)-1].node, Text: trimmed, Opens: opens(stack[len(stack)-1].node, trimmed)}
 		lines = append(lines, line)
 		if line.Opens {
 			stack = append(stack, level{indent, append(slices.Clip(line.Node), trimmed)})
@@ -39,13 +39,28 @@ func parseLines(base []string, text string) []Line {
 }
 
 // opens reports whether a command enters a configuration node of its own.
-func opens(text string) bool {
-	for _, p := range []string{"router ", "address-family ", "route-map ", "profile ", "bmp targets ", "vrf ", "interface ", "peer "} {
+func opens(node []string, text string) bool {
+	prefixes := openers["top"]
+	if len(node) > 0 {
+		word, _, _ := strings.Cut(node[len(node)-1], " ")
+		prefixes = openers[word]
+	}
+	for _, p := range prefixes {
 		if strings.HasPrefix(text, p) {
 			return true
 		}
 	}
-	return text == "bfd"
+	return len(node) == 0 && text == "bfd"
+}
+
+// openers are the beginnings of commands that open nodes, by the first word of
+// the node that they stand in.
+var openers = map[string][]string{
+	"top":            {"router ", "route-map ", "vrf ", "interface ", "key chain ", "line vty", "segment-routing", "pbr-map ", "nexthop-group "},
+	"router":         {"address-family ", "bmp targets ", "segment-routing "},
+	"address-family": {"vni "},
+	"bfd":            {"profile ", "peer "},
+	"key":            {"key "},
 }
 
 // ParseConf reads a frr.conf. Diff takes all of it for wanted.
@@ -56,8 +71,9 @@ func ParseConf(text string) *Document {
 }
 
 // ParseRunning reads what "show running-config" printed. Of the result only the
-// parts that the product owns are ever taken away by a Diff: BGP routers,
-// route-maps and BFD profiles.
+// parts that the product owns are ever taken away by a Diff: BGP routers, BFD
+// profiles, route-maps and the lists that they use, and what else a user may have
+// added.
 func ParseRunning(text string) *Document {
 	if i := strings.Index(text, "Current configuration:"); i >= 0 {
 		text = text[i+len("Current configuration:"):]

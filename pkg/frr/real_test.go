@@ -15,6 +15,7 @@ import (
 
 	"metallb.io/metallb-frr/pkg/frr"
 	"metallb.io/metallb-frr/pkg/frr/frrtest"
+	"metallb.io/metallb-frr/pkg/intent"
 	"metallb.io/metallb-frr/pkg/plan"
 )
 
@@ -47,6 +48,20 @@ func goldenDocuments(t *testing.T) []document {
 		}
 	}
 	return all
+}
+
+// resolvedDocument builds the Document of node n1, whose Services have their addresses.
+func resolvedDocument(t *testing.T, manifests string) *frr.Document {
+	t.Helper()
+	snapshot, err := intent.ReadYAML(strings.NewReader(manifests), "metallb-system")
+	if err != nil {
+		t.Fatalf("%v\n%s", err, manifests)
+	}
+	doc, err := frr.Build(nil, plan.ForNode(nil, intent.Resolve(nil, snapshot), plan.NodeFacts{Name: "n1", Forwarding: true}).Plan, frr.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return doc
 }
 
 // script writes commands as configuration text in which each is typed from the

@@ -26,7 +26,10 @@ var sprigAllowed = []string{
 
 // Templates render the elements of frr.conf. README.md in frr-templates says
 // which there are and what each receives.
-type Templates struct{ set *template.Template }
+type Templates struct {
+	set *template.Template
+	own bool // some are the user's
+}
 
 // BuiltIn returns the templates that the product ships.
 func BuiltIn() *Templates {
@@ -49,7 +52,7 @@ func ParseTemplates(files fs.FS) (*Templates, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading FRR templates: %w", err)
 	}
-	return &Templates{set}, nil
+	return &Templates{set: set}, nil
 }
 
 // render executes one template and reads its lines, which belong to node.

@@ -9,8 +9,29 @@ import (
 )
 
 // Text returns the Document as frr.conf.
-func (d *Document) Text() string {
-	w := &writer{networks: d.networksByNode()}
+func (d *Document) Text() string { return new(Printer).Text(d) }
+
+// Printer writes one Document after another as frr.conf. Where one was made of
+// the other it sorts only what changed. The zero value is ready for use.
+type Printer struct {
+	last *Document
+	// networks are the network lines of each address family, by its node,
+	// sorted by key.
+	networks map[string][]printed
+	size     int // of the last text
+}
+
+// printed is a network's line.
+type printed struct {
+	key  NetworkKey
+	text string
+}
+
+// Text returns d as frr.conf.
+func (p *Printer) Text(d *Document) string {
+	p.read(d)
+	w := &writer{networks: p.networks}
+	w.out.Grow(p.size + p.size/16)
 	for _, f := range d.Base {
 		for _, l := range f.Lines {
 			w.line(l)
@@ -18,25 +39,52 @@ func (d *Document) Text() string {
 	}
 	w.enter(nil)
 	w.out.WriteString("end\n")
+	p.size = w.out.Len()
 	return w.out.String()
 }
 
-// networksByNode groups the network lines by the address family that they stand
-// in, sorted by prefix.
-func (d *Document) networksByNode() map[string][]Line {
-	keys := make([]NetworkKey, 0, len(d.Networks))
-	for k := range d.Networks {
-		keys = append(keys, k)
-	}
-	slices.SortFunc(keys, NetworkKey.compare)
-	byNode := map[string][]Line{}
-	for _, k := range keys {
-		for _, l := range d.Networks[k].Lines {
-			id := nodeID(l.Node)
-			byNode[id] = append(byNode[id], l)
+// read brings networks to those of d.
+func (p *Printer) read(d *Document) {
+	last := p.last
+	p.last = d
+	if last != nil {
+		if keys, known := d.touchedSince(last); known {
+			for _, key := range keys {
+				p.replace(key, d.Networks[key])
+			}
+			return
 		}
 	}
-	return byNode
+	p.networks = map[string][]printed{}
+	for key, f := range d.Networks {
+		for _, l := range f.Lines {
+			id := nodeID(l.Node)
+			p.networks[id] = append(p.networks[id], printed{key, l.Text})
+		}
+	}
+	for _, list := range p.networks {
+		slices.SortFunc(list, func(a, b printed) int { return a.key.compare(b.key) })
+	}
+}
+
+// replace puts one network in its place; nil: there is none of that key.
+func (p *Printer) replace(key NetworkKey, f *Fragment) {
+	find := func(list []printed) (int, bool) {
+		return slices.BinarySearchFunc(list, key, func(at printed, key NetworkKey) int { return at.key.compare(key) })
+	}
+	for id, list := range p.networks {
+		if at, found := find(list); found {
+			p.networks[id] = slices.Delete(list, at, at+1)
+		}
+	}
+	if f == nil {
+		return
+	}
+	for _, l := range f.Lines {
+		id := nodeID(l.Node)
+		at, _ := find(p.networks[id])
+		p.networks[id] = slices.Insert(p.networks[id], at, printed{key, l.Text})
+	}
 }
 
 // compare orders by VRF, then by prefix.
@@ -48,7 +96,7 @@ func (k NetworkKey) compare(o NetworkKey) int {
 type writer struct {
 	out      strings.Builder
 	node     []string // where the writer is
-	networks map[string][]Line
+	networks map[string][]printed
 	settings bool // the last line was a setting of the node itself
 }
 
@@ -97,9 +145,11 @@ func (w *writer) enter(node []string) {
 
 // leave closes the innermost node; an address family prints its networks first.
 func (w *writer) leave() {
-	for _, l := range w.networks[nodeID(w.node)] {
-		w.print(l.Text)
+	id := nodeID(w.node)
+	for _, l := range w.networks[id] {
+		w.print(l.text)
 	}
+	delete(w.networks, id) // a node may be entered again
 	exit := "exit"
 	if strings.HasPrefix(w.node[len(w.node)-1], "address-family ") {
 		exit = "exit-address-family"

@@ -19,7 +19,7 @@ const defaultConnect = time.Second
 func neighborData(s *plan.Session) map[string]any {
 	p := s.Peer
 	data := map[string]any{
-		"ID": s.Neighbor(), "Interface": p.Interface, "RemoteAS": remoteAS(p), "LocalAS": p.LocalASN,
+		"ID": s.Neighbor(), "Interface": p.Interface, "RemoteAS": remoteAS(s), "LocalAS": s.LocalASN,
 		"Description": shorten(p.Name, 80), "Source": addrText(p.Source), "Password": p.Password.Reveal(),
 		"Port": uint16(0), "HasTimers": p.Timers != nil, "Hold": 0, "Keepalive": 0,
 		"Connect": seconds(defaultConnect), "BFD": "", "GracefulRestart": p.GracefulRestart,
@@ -34,8 +34,8 @@ func neighborData(s *plan.Session) map[string]any {
 	if p.Connect != 0 {
 		data["Connect"] = seconds(p.Connect)
 	}
-	if p.BFD != nil {
-		data["BFD"] = shorten(p.BFD.Name, 64)
+	if s.BFD != nil {
+		data["BFD"] = shorten(s.BFD.Name, 64)
 	}
 	return data
 }
@@ -47,11 +47,11 @@ func connectedCheckOff(p *intent.Peer) bool {
 	return bgp.FamilyOf(p.Addr) == bgp.IPv6 && !p.Internal() && !p.EBGPMultiHop
 }
 
-func remoteAS(p *intent.Peer) string {
-	if p.Dynamic != "" {
-		return p.Dynamic
+func remoteAS(s *plan.Session) string {
+	if s.ASN == 0 {
+		return s.Peer.Dynamic
 	}
-	return strconv.FormatUint(uint64(p.ASN), 10)
+	return strconv.FormatUint(uint64(s.ASN), 10)
 }
 
 func bfdData(p *intent.BFDProfile) map[string]any {

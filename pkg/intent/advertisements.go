@@ -122,6 +122,7 @@ func (r *resolver) parseBGPAd(s *v1beta1.BGPAdvertisementSpec) (*BGPAdvertisemen
 		}
 	}
 	findings = append(findings, repeated("spec.communities", s.Communities)...)
+	findings = append(findings, tooMany(s.Communities)...)
 	findings = append(findings, repeated("spec.ipAddressPools", s.IPAddressPools)...)
 	findings = append(findings, repeated("spec.peers", s.Peers)...)
 	if len(findings) > 0 {

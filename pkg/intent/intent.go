@@ -25,7 +25,8 @@ type Intent struct {
 	// Findings are those of Config and of Services, in the order of their objects.
 	Findings []Finding
 
-	source *Snapshot // what it was made from, for the next Resolve
+	source  *Snapshot  // what it was made from, for the next Resolve
+	blocked []*Service // those of Services with a Finding
 }
 
 // Config is the part of an Intent that is shared by all Services. As long as no
@@ -39,7 +40,8 @@ type Config struct {
 	BFDProfiles []*BFDProfile
 	Nodes       []*Node // sorted by name
 
-	IgnoreExcludeLabel bool
+	// Extras are what users add to FRR's configuration; nil: nothing.
+	Extras *Extras
 
 	findings []Finding
 }
@@ -169,9 +171,12 @@ type Timers struct{ Hold, Keepalive time.Duration }
 // Ref returns the peer as an object reference.
 func (p *Peer) Ref() Ref { return Ref{Kind: "BGPPeer", Name: p.Name} }
 
-// Internal reports whether the session is iBGP.
+// Speaks returns the AS number that the neighbour sees: LocalASN, or else MyASN.
+func (p *Peer) Speaks() uint32 { return cmp.Or(p.LocalASN, p.MyASN) }
+
+// Internal reports whether the session is iBGP: the neighbour sees its own AS.
 func (p *Peer) Internal() bool {
-	return p.Dynamic == "internal" || p.Dynamic == "" && p.ASN == p.MyASN
+	return p.Dynamic == "internal" || p.Dynamic == "" && p.ASN == p.Speaks()
 }
 
 // Carries reports whether routes of family f can be offered to the peer: its
@@ -184,7 +189,10 @@ func (p *Peer) Carries(f bgp.Family) bool {
 // BFDProfile is a valid BFDProfile. A nil field leaves FRR's default, which the
 // field's comment gives.
 type BFDProfile struct {
-	Name             string
+	Name string
+	// Of is the object's name where Name is that of a variant of it; empty:
+	// Name.
+	Of               string
 	ReceiveInterval  *uint32 // ms, 300
 	TransmitInterval *uint32 // ms, 300
 	DetectMultiplier *uint32 // 3
@@ -195,7 +203,7 @@ type BFDProfile struct {
 }
 
 // Ref returns the profile as an object reference.
-func (p *BFDProfile) Ref() Ref { return Ref{Kind: "BFDProfile", Name: p.Name} }
+func (p *BFDProfile) Ref() Ref { return Ref{Kind: "BFDProfile", Name: cmp.Or(p.Of, p.Name)} }
 
 // BGPAdvertisement is a valid BGPAdvertisement.
 type BGPAdvertisement struct {
@@ -273,11 +281,8 @@ type Node struct {
 	Labels labels.Set
 	// Ready is the node condition of that name.
 	Ready bool
-	// Unavailable: condition NetworkUnavailable is True.
-	Unavailable bool
-	// Excluded: the label node.kubernetes.io/exclude-from-external-load-balancers
-	// is there and counts.
-	Excluded  bool
+	// Leaving says why the node is to be out of service; nil: it is not.
+	Leaving   *Leaving
 	Addresses []netip.Addr // InternalIPs
 }
 

@@ -40,6 +40,7 @@ func (r *resolver) peers() {
 		p.Name, p.Created = o.Name, created(o)
 		if r.refs(ref, p, spec) {
 			r.c.Peers = append(r.c.Peers, p)
+			r.warnOfPeer(p)
 		}
 	}
 }
@@ -90,9 +91,11 @@ func checkASN(p *Peer, s *v1beta2.BGPPeerSpec) *Finding {
 		return one(InvalidASN, "spec.dynamicASN", p.Dynamic, "write internal or external")
 	case p.EBGPMultiHop && p.Dynamic == "" && p.ASN == p.MyASN:
 		return one(InvalidMultiHop, "spec.ebgpMultiHop", "true", "is for eBGP, and peerASN and myASN are both %d; remove it: iBGP sessions may span hops anyway", p.ASN)
+	case p.EBGPMultiHop && p.Dynamic == "" && p.ASN == p.LocalASN:
+		return one(InvalidMultiHop, "spec.ebgpMultiHop", "true", "is for eBGP, and peerASN and localASN are both %d; remove it", p.ASN)
 	case p.EBGPMultiHop && p.Interface != "":
 		return one(InvalidMultiHop, "spec.ebgpMultiHop", "true", "is not for an unnumbered session, whose router is on the link of interface %s; remove it, or write peerAddress", p.Interface)
-	case p.LocalASN != 0 && (p.LocalASN == p.MyASN || p.Internal()):
+	case p.LocalASN != 0 && (p.LocalASN == p.MyASN || p.ASN == p.MyASN || p.Dynamic == "internal"):
 		return one(InvalidASN, "spec.localASN", asn(p.LocalASN), "must differ from myASN (%d), on an eBGP session; remove it or change one of them", p.MyASN)
 	}
 	return nil

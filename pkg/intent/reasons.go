@@ -32,6 +32,10 @@ const (
 	InvalidInterval Reason = "InvalidInterval"
 	// InvalidCommunity: a value is no community.
 	InvalidCommunity Reason = "InvalidCommunity"
+	// TooManyCommunities: one BGPAdvertisement has, or several that make the
+	// same prefix have together, more than FRR takes in one line or a BGP
+	// message holds.
+	TooManyCommunities Reason = "TooManyCommunities"
 	// InvalidAggregation: an aggregation length is out of range or contradicts
 	// a pool or serviceSelectors.
 	InvalidAggregation Reason = "InvalidAggregation"
@@ -39,6 +43,14 @@ const (
 	DuplicateEntry Reason = "DuplicateEntry"
 	// LastAcceptedUnreadable: status.lastAccepted holds no spec.
 	LastAcceptedUnreadable Reason = "LastAcceptedUnreadable"
+)
+
+// What is wrong with what users add to FRR's configuration.
+const (
+	// ExtrasUnreadable: a line of the ConfigMap bgpextras is no configuration.
+	ExtrasUnreadable Reason = "ExtrasUnreadable"
+	// ExtrasEmpty: the ConfigMap bgpextras has no key "extras".
+	ExtrasEmpty Reason = "ExtrasEmpty"
 )
 
 // What is wrong between objects.
@@ -70,6 +82,18 @@ const (
 	// NoAdvertise: community 65535:65282 keeps the router from passing the
 	// route on at all.
 	NoAdvertise Reason = "NoAdvertise"
+	// GracefulRestartWithoutBFD: the router keeps the routes of a dead node.
+	GracefulRestartWithoutBFD Reason = "GracefulRestartWithoutBFD"
+	// GracefulRestartWithBFD: a restart of all of FRR interrupts the traffic
+	// that graceful restart is to keep.
+	GracefulRestartWithBFD Reason = "GracefulRestartWithBFD"
+	// EchoModeIgnored: BFD has no echo function over several hops.
+	EchoModeIgnored Reason = "EchoModeIgnored"
+	// EchoModeNeedsRouter: the BFD session stays down with a router that does
+	// not send echo packets back.
+	EchoModeNeedsRouter Reason = "EchoModeNeedsRouter"
+	// MinimumTTLIgnored: FRR sets the least TTL by the BGP session.
+	MinimumTTLIgnored Reason = "MinimumTTLIgnored"
 )
 
 // What keeps a Service from an address.

@@ -3,6 +3,7 @@
 package intent_test
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -33,7 +34,7 @@ var (
 // with is a good peer with more fields.
 func with(extra string) string { return goodPeer + ", " + extra + "}" }
 
-var reasonRows = slices.Concat(peerRows, poolRows, advertisementRows, otherRows)
+var reasonRows = slices.Concat(peerRows, poolRows, advertisementRows, otherRows, extrasRows)
 
 var peerRows = []reasonRow{
 	{"myASN missing", peer("p", "{peerASN: 65000, peerAddress: 10.0.0.1}"), intent.InvalidASN, intent.Invalid, "BGPPeer p", "spec.myASN", "0", []string{"1 to 4294967295"}},
@@ -72,7 +73,26 @@ var peerRows = []reasonRow{
 	{"secret without password", secret("s", secretType, "{username: a}") + peer("p", with("passwordSecret: {name: s}")), intent.SecretInvalid, intent.Unresolved, "BGPPeer p", "spec.passwordSecret.name", "s", []string{"key password", "add it"}},
 	{"secret that FRR cannot carry", secret("s", secretType, `{password: "a b"}`) + peer("p", with("passwordSecret: {name: s}")), intent.SecretInvalid, intent.Unresolved, "BGPPeer p", "spec.passwordSecret.name", "s", []string{"printable"}},
 	{"disableMP", peer("p", with("disableMP: true")), intent.DisableMPIgnored, intent.Warning, "BGPPeer p", "spec.disableMP", "true", []string{"remove it", "dualStackAddressFamily"}},
+	{"multihop where localASN makes it iBGP", peer("p", with("localASN: 65000, ebgpMultiHop: true")), intent.InvalidMultiHop, intent.Invalid, "BGPPeer p", "spec.ebgpMultiHop", "true", []string{"localASN are both 65000", "remove it"}},
+	{"localASN where peerASN is myASN", peer("p", "{myASN: 64512, peerASN: 64512, peerAddress: 10.0.0.1, localASN: 7}"), intent.InvalidASN, intent.Invalid, "BGPPeer p", "spec.localASN", "7", []string{"eBGP"}},
+	{"graceful restart alone", peer("p", with("enableGracefulRestart: true")), intent.GracefulRestartWithoutBFD, intent.Warning, "BGPPeer p", "spec.enableGracefulRestart", "true", []string{"120s", "set a bfdProfile"}},
+	{"graceful restart with BFD", bfd("b", "{}") + peer("p", with("enableGracefulRestart: true, bfdProfile: b")), intent.GracefulRestartWithBFD, intent.Warning, "BGPPeer p", "spec.enableGracefulRestart", "true", []string{"2s", "drain"}},
+	{"echo over several hops", bfd("b", "{echoMode: true}") + peer("p", with("ebgpMultiHop: true, bfdProfile: b")), intent.EchoModeIgnored, intent.Warning, "BGPPeer p", "spec.bfdProfile", "b", []string{"several hops", "without echoMode"}},
+	{"echo over IPv4", bfd("b", "{echoMode: true}") + peer("p", with("bfdProfile: b")), intent.EchoModeNeedsRouter, intent.Warning, "BGPPeer p", "spec.bfdProfile", "b", []string{"send the node's echo packets back", "without echoMode"}},
+	{"echo over IPv6", bfd("b", "{echoMode: true}") + peer("p", "{myASN: 64512, peerASN: 65000, peerAddress: 'fd00::1', bfdProfile: b}"), intent.EchoModeNeedsRouter, intent.Warning, "BGPPeer p", "spec.bfdProfile", "b", []string{"only if the router is FRR"}},
+	{"echo on a link", bfd("b", "{echoMode: true}") + peer("p", "{myASN: 64512, peerASN: 65000, interface: eth1, bfdProfile: b}"), intent.EchoModeNeedsRouter, intent.Warning, "BGPPeer p", "spec.bfdProfile", "b", []string{"only if the router is FRR"}},
+	{"least TTL over one hop", bfd("b", "{minimumTtl: 253}") + peer("p", with("bfdProfile: b")), intent.MinimumTTLIgnored, intent.Warning, "BGPPeer p", "spec.bfdProfile", "b", []string{"minimumTtl 253 has no effect", "255 over one hop"}},
+	{"least TTL over several hops", bfd("b", "{minimumTtl: 254}") + peer("p", with("bfdProfile: b, ebgpMultiHop: true")), intent.MinimumTTLIgnored, intent.Warning, "BGPPeer p", "spec.bfdProfile", "b", []string{"minimumTtl 254 has no effect", "1 over several"}},
 	{"last accepted spec that is none", own("BGPPeer", "p", "spec: {myASN: 0, peerAddress: 10.0.0.1}\nstatus: {lastAccepted: {generation: 1, spec: {myASN: many}}}"), intent.LastAcceptedUnreadable, intent.Warning, "BGPPeer p", "status.lastAccepted", "", []string{"not used"}},
+}
+
+// numbered is a YAML list of n communities.
+func numbered(format string, n int) string {
+	var list []string
+	for i := range n {
+		list = append(list, fmt.Sprintf("'"+format+"'", i))
+	}
+	return strings.Join(list, ", ")
 }
 
 func secret(name, kind, data string) string {
@@ -109,6 +129,9 @@ var advertisementRows = []reasonRow{
 	{"pool listed twice", somePool + ad("x", "{ipAddressPools: [some, some]}"), intent.DuplicateEntry, intent.Invalid, "BGPAdvertisement x", "spec.ipAddressPools[1]", "some", []string{"remove one"}},
 	{"peer listed twice", ad("x", "{peers: [p, q, p]}"), intent.DuplicateEntry, intent.Invalid, "BGPAdvertisement x", "spec.peers[2]", "p", []string{"remove one"}},
 	{"community listed twice", ad("x", `{communities: ["1:2", "1:2"]}`), intent.DuplicateEntry, intent.Invalid, "BGPAdvertisement x", "spec.communities[1]", "1:2", []string{"remove one"}},
+	{"more communities than FRR reads", ad("x", "{communities: ["+numbered("1:%d", 254)+"]}"), intent.TooManyCommunities, intent.Invalid, "BGPAdvertisement x", "spec.communities", "", []string{"254 communities and 0 large ones", "at most 253"}},
+	{"more large communities than FRR reads", ad("x", "{communities: ["+numbered("large:1:1:%d", 254)+"]}"), intent.TooManyCommunities, intent.Invalid, "BGPAdvertisement x", "spec.communities", "", []string{"0 communities and 254 large ones"}},
+	{"more communities than a message holds", ad("x", "{communities: ["+numbered("1:%d", 250)+", "+numbered("large:1:1:%d", 250)+"]}"), intent.TooManyCommunities, intent.Invalid, "BGPAdvertisement x", "spec.communities", "", []string{"3900 bytes"}},
 	{"unknown pool", somePool + ad("x", "{ipAddressPools: [some, gone]}"), intent.PoolNotFound, intent.Unresolved, "BGPAdvertisement x", "spec.ipAddressPools[1]", "gone", []string{"create it or correct the name"}},
 	{"unknown peer", ad("x", "{peers: [gone]}"), intent.PeerNotFound, intent.Unresolved, "BGPAdvertisement x", "spec.peers[0]", "gone", []string{"create it or correct the name"}},
 	{"unknown alias", ad("x", "{communities: [gone]}"), intent.CommunityNotFound, intent.Unresolved, "BGPAdvertisement x", "spec.communities[0]", "gone", []string{"invalid community format", "define it"}},
@@ -171,7 +194,8 @@ func TestEveryReasonHasARow(t *testing.T) {
 // What is right makes no Finding: the other half of the table.
 func TestNoFindings(t *testing.T) {
 	manifests := somePool + pool("v6", `{addresses: ["2001:db8::/64", "2001:db8:1::1 - 2001:db8:1::f"], avoidBuggyIPs: true, autoAssign: false}`) +
-		bfd("fast", "{receiveInterval: 10, transmitInterval: 60s, echoInterval: '50ms', detectMultiplier: 2, minimumTtl: 1, echoMode: true}") +
+		bfd("fast", "{receiveInterval: 10, transmitInterval: 60s, echoInterval: '50ms', detectMultiplier: 2, minimumTtl: 254}") +
+		bfd("unused", "{minimumTtl: 1, echoMode: true}") +
 		secret("s", secretType, "{password: a}") +
 		peer("a", with("holdTime: 0s, bfdProfile: fast, passwordSecret: {name: s, namespace: elsewhere}")) +
 		peer("b", "{myASN: 4294967295, dynamicASN: internal, interface: eth0.100, keepaliveTime: 21845s, connectTime: 1s}") +
@@ -187,7 +211,7 @@ func TestNoFindings(t *testing.T) {
 			t.Errorf("unexpected finding: %s %s", f.Reason, f)
 		}
 	}
-	if len(in.Pools) != 2 || len(in.Peers) != 3 || len(in.BGPAds) != 2 || len(in.L2Ads) != 1 || len(in.BFDProfiles) != 1 || len(in.Services) != 1 {
+	if len(in.Pools) != 2 || len(in.Peers) != 3 || len(in.BGPAds) != 2 || len(in.L2Ads) != 1 || len(in.BFDProfiles) != 2 || len(in.Services) != 1 {
 		t.Errorf("not everything is in force: %+v", in.Config)
 	}
 }

@@ -39,9 +39,9 @@ type resolver struct {
 }
 
 func resolveConfig(s *Snapshot) *Config {
-	r := &resolver{s: s, c: &Config{Namespace: s.Namespace, IgnoreExcludeLabel: s.IgnoreExcludeLabel}}
+	r := &resolver{s: s, c: &Config{Namespace: s.Namespace}}
 	for _, n := range s.Nodes {
-		r.c.Nodes = append(r.c.Nodes, nodeOf(n))
+		r.c.Nodes = append(r.c.Nodes, nodeOf(s, n))
 	}
 	r.pools()
 	r.profiles()
@@ -49,6 +49,7 @@ func resolveConfig(s *Snapshot) *Config {
 	aliases := r.communities()
 	r.bgpAdvertisements(aliases)
 	r.l2Advertisements()
+	r.extras()
 	slices.SortStableFunc(r.c.findings, func(a, b Finding) int { return a.Object.Compare(b.Object) })
 	return r.c
 }
@@ -58,7 +59,7 @@ func (r *resolver) find(f Finding) { r.c.findings = append(r.c.findings, f) }
 // sameConfig reports whether everything that Config is made of is the same in
 // both Snapshots. Status does not count, but for the last accepted spec.
 func sameConfig(a, b *Snapshot) bool {
-	return a.Namespace == b.Namespace && a.IgnoreExcludeLabel == b.IgnoreExcludeLabel &&
+	return a.Namespace == b.Namespace && a.IgnoreExcludeLabel == b.IgnoreExcludeLabel && a.DrainOn == b.DrainOn && sameExtras(a, b) &&
 		sameObjects(a.Pools, b.Pools, func(o *v1beta1.IPAddressPool) *v1beta1.AcceptedSpec { return o.Status.LastAccepted }) &&
 		sameObjects(a.Peers, b.Peers, func(o *v1beta2.BGPPeer) *v1beta1.AcceptedSpec { return o.Status.LastAccepted }) &&
 		sameObjects(a.BGPAds, b.BGPAds, func(o *v1beta1.BGPAdvertisement) *v1beta1.AcceptedSpec { return o.Status.LastAccepted }) &&
@@ -66,7 +67,7 @@ func sameConfig(a, b *Snapshot) bool {
 		sameObjects(a.BFDProfiles, b.BFDProfiles, func(o *v1beta1.BFDProfile) *v1beta1.AcceptedSpec { return o.Status.LastAccepted }) &&
 		sameObjects(a.Communities, b.Communities, func(o *v1beta1.Community) *v1beta1.AcceptedSpec { return o.Status.LastAccepted }) &&
 		maps.Equal(a.PeerPasswords, b.PeerPasswords) && maps.Equal(a.Secrets, b.Secrets) &&
-		slices.EqualFunc(a.Nodes, b.Nodes, sameNode) &&
+		slices.EqualFunc(a.Nodes, b.Nodes, b.sameNode) &&
 		slices.EqualFunc(a.Namespaces, b.Namespaces, func(x, y *corev1.Namespace) bool {
 			return x == y || x.Name == y.Name && maps.Equal(x.Labels, y.Labels)
 		})
@@ -87,7 +88,10 @@ func sameAccepted(a, b *v1beta1.AcceptedSpec) bool {
 	return a == b || a != nil && b != nil && a.Generation == b.Generation && string(a.Spec.Raw) == string(b.Spec.Raw)
 }
 
-func sameNode(a, b *corev1.Node) bool { return a == b || nodeOf(a).equal(nodeOf(b)) }
+// sameNode reports whether two versions of a Node mean the same in s.
+func (s *Snapshot) sameNode(a, b *corev1.Node) bool {
+	return a == b || nodeOf(s, a).equal(nodeOf(s, b))
+}
 
 // reuseNodes keeps the pointers of nodes that did not change.
 func (c *Config) reuseNodes(prev *Config) {
@@ -98,15 +102,11 @@ func (c *Config) reuseNodes(prev *Config) {
 	}
 }
 
-func nodeOf(n *corev1.Node) *Node {
-	out := &Node{Name: n.Name, Labels: n.Labels}
-	_, out.Excluded = n.Labels[ExcludeLabel]
+func nodeOf(s *Snapshot, n *corev1.Node) *Node {
+	out := &Node{Name: n.Name, Labels: n.Labels, Leaving: s.leaving(n)}
 	for _, c := range n.Status.Conditions {
-		switch c.Type {
-		case corev1.NodeReady:
+		if c.Type == corev1.NodeReady {
 			out.Ready = c.Status == corev1.ConditionTrue
-		case corev1.NodeNetworkUnavailable:
-			out.Unavailable = c.Status == corev1.ConditionTrue
 		}
 	}
 	for _, a := range n.Status.Addresses {
@@ -118,7 +118,7 @@ func nodeOf(n *corev1.Node) *Node {
 }
 
 func (n *Node) equal(o *Node) bool {
-	return n.Name == o.Name && n.Ready == o.Ready && n.Unavailable == o.Unavailable && n.Excluded == o.Excluded &&
+	return n.Name == o.Name && n.Ready == o.Ready && n.Leaving.equal(o.Leaving) &&
 		maps.Equal(n.Labels, o.Labels) && slices.Equal(n.Addresses, o.Addresses)
 }
 

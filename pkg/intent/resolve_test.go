@@ -291,6 +291,8 @@ func TestResolveKeepsConfig(t *testing.T) {
 		{"a node's address", false, func(s *intent.Snapshot) { s.Nodes[0].Status.Addresses[0].Address = "10.0.0.2" }},
 		{"a namespace's label", false, func(s *intent.Snapshot) { s.Namespaces[0].Labels = map[string]string{"a": "b"} }},
 		{"the flag for excluded nodes", false, func(s *intent.Snapshot) { s.IgnoreExcludeLabel = true }},
+		{"a node's cordon that nobody asked for", true, func(s *intent.Snapshot) { s.Nodes[0] = s.Nodes[0].DeepCopy(); s.Nodes[0].Spec.Unschedulable = true }},
+		{"a condition that takes the node out", false, func(s *intent.Snapshot) { s.DrainOn, _ = intent.ParseDrainOn("condition/Ready") }},
 	} {
 		first := intent.Resolve(nil, base())
 		next := base()

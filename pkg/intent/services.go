@@ -19,22 +19,39 @@ type peerObject = *v1beta2.BGPPeer
 
 func compareNames(a, b string) int { return strings.Compare(a, b) }
 
-// resolveServices reads the Services that are ours, with their endpoints. All
-// three lists are sorted alike and walked in step; what is the same object with
-// the same EndpointSlices as before is not read again.
+// resolveServices reads the Services that are ours, with their endpoints. Those
+// on which both Snapshots agree are taken from prev all at once.
 func (in *Intent) resolveServices(prev *Intent, s *Snapshot) {
-	in.Services = make([]*Service, 0, len(s.Services))
-	in.Findings = slices.Clone(in.Config.findings)
-	slicesAt := cursor[*discoveryv1.EndpointSlice]{list: s.EndpointSlices, key: sliceKey}
-	var before cursor[*Service]
-	if prev != nil {
-		before = cursor[*Service]{list: prev.Services, key: func(s *Service) Key { return s.Key }}
+	if prev == nil || prev.source.LoadBalancerClass != s.LoadBalancerClass {
+		in.Services, in.blocked = readServices(nil, s.Services, s.EndpointSlices, s.LoadBalancerClass)
+	} else {
+		w := windowOf(prev.source, s)
+		key := func(s *Service) Key { return s.Key }
+		services, endpoints := w.within(s)
+		head, was, tail := split(w, prev.Services, key)
+		now, blocked := readServices(was, services, endpoints, s.LoadBalancerClass)
+		in.Services = slices.Concat(head, now, tail)
+		head, _, tail = split(w, prev.blocked, key)
+		in.blocked = slices.Concat(head, blocked, tail)
 	}
-	for _, o := range s.Services {
-		if !ours(o, s.LoadBalancerClass) {
+	in.Findings = slices.Clone(in.Config.findings)
+	for _, b := range in.blocked {
+		in.Findings = append(in.Findings, *b.Blocked)
+	}
+}
+
+// readServices returns those that are ours, and which of them are blocked. The
+// lists are sorted alike and walked in step; what is the same object with the same
+// EndpointSlices as in prev is not read again.
+func readServices(prev []*Service, services []*corev1.Service, endpoints []*discoveryv1.EndpointSlice, class string) (all, blocked []*Service) {
+	all = make([]*Service, 0, len(services))
+	slicesAt := cursor[*discoveryv1.EndpointSlice]{list: endpoints, key: sliceKey}
+	before := cursor[*Service]{list: prev, key: func(s *Service) Key { return s.Key }}
+	for _, o := range services {
+		if !ours(o, class) {
 			continue
 		}
-		key := Key{o.Namespace, o.Name}
+		key := serviceKey(o)
 		endpoints := slicesAt.take(key)
 		var svc *Service
 		if was := before.take(key); len(was) == 1 && was[0].source == o && slices.Equal(was[0].endpoints, endpoints) {
@@ -42,11 +59,12 @@ func (in *Intent) resolveServices(prev *Intent, s *Snapshot) {
 		} else {
 			svc = serviceOf(o, endpoints)
 		}
-		in.Services = append(in.Services, svc)
+		all = append(all, svc)
 		if svc.Blocked != nil {
-			in.Findings = append(in.Findings, *svc.Blocked)
+			blocked = append(blocked, svc)
 		}
 	}
+	return all, blocked
 }
 
 // cursor walks a sorted list by ascending keys.

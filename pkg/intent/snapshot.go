@@ -27,6 +27,8 @@ type Snapshot struct {
 	// IgnoreExcludeLabel makes nodes announce although they carry the label
 	// node.kubernetes.io/exclude-from-external-load-balancers.
 	IgnoreExcludeLabel bool
+	// DrainOn is what else takes a node out of service.
+	DrainOn DrainOn
 
 	// The kinds that users write, each sorted by name.
 	Pools       []*v1beta1.IPAddressPool
@@ -40,6 +42,9 @@ type Snapshot struct {
 	PeerPasswords map[string]bgp.Password
 	// Secrets are those of Namespace that BGPPeers may name, by name.
 	Secrets map[string]Secret
+
+	// Extras is the ConfigMap bgpextras of Namespace; nil: there is none.
+	Extras *corev1.ConfigMap
 
 	Nodes          []*corev1.Node               // sorted by name
 	Namespaces     []*corev1.Namespace          // sorted by name

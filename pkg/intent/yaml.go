@@ -82,6 +82,7 @@ var readers = map[string]struct {
 	v1beta1.KindBFDProfile:       {true, func(s *Snapshot, t []byte) error { return read(&s.BFDProfiles, t) }},
 	v1beta1.KindCommunity:        {true, func(s *Snapshot, t []byte) error { return read(&s.Communities, t) }},
 	"Secret":                     {true, readSecret},
+	"ConfigMap":                  {true, readExtras},
 	"Node":                       {false, func(s *Snapshot, t []byte) error { return read(&s.Nodes, t) }},
 	"Namespace":                  {false, func(s *Snapshot, t []byte) error { return read(&s.Namespaces, t) }},
 	"Service":                    {false, readService},
@@ -115,6 +116,18 @@ func readSecret(s *Snapshot, text []byte) error {
 		return err
 	}
 	s.Secrets[o.Name] = SecretOf(&o)
+	return nil
+}
+
+// readExtras keeps the one ConfigMap that counts.
+func readExtras(s *Snapshot, text []byte) error {
+	o := new(corev1.ConfigMap)
+	if err := yaml.UnmarshalStrict(text, o); err != nil {
+		return err
+	}
+	if o.Name == ExtrasName {
+		s.Extras = o
+	}
 	return nil
 }
 

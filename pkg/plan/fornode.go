@@ -44,22 +44,38 @@ func ForNode(prev *Result, in *intent.Intent, facts NodeFacts) *Result {
 	return r
 }
 
-// judge fills verdicts and Decisions, walking prev's in step. It returns those
-// of prev's verdicts that do not stand any more and those that are new.
+// judge fills verdicts and Decisions. It returns those of prev's verdicts that do
+// not stand any more and those that are new. What both begin and end with is
+// taken over all at once, and in between prev's are walked in step.
 func (r *Result) judge(prev *Result) (gone, fresh []*verdict) {
-	r.verdicts = make([]*verdict, len(r.in.Services))
-	r.Decisions = make([]Decision, len(r.in.Services))
+	now := r.in.Services
+	r.verdicts = make([]*verdict, len(now))
+	r.Decisions = make([]Decision, len(now))
 	var before []*intent.Service
 	if prev != nil {
 		before = prev.in.Services
 	}
 	at := 0
-	for i, s := range r.in.Services {
-		for at < len(before) && before[at] != s && before[at].Key.Compare(s.Key) < 0 {
+	for at < len(now) && at < len(before) && before[at] == now[at] {
+		at++
+	}
+	end, last := len(now), len(before)
+	for end > at && last > at && before[last-1] == now[end-1] {
+		end, last = end-1, last-1
+	}
+	if prev != nil {
+		copy(r.verdicts, prev.verdicts[:at])
+		copy(r.Decisions, prev.Decisions[:at])
+		copy(r.verdicts[end:], prev.verdicts[last:])
+		copy(r.Decisions[end:], prev.Decisions[last:])
+	}
+	for i := at; i < end; i++ {
+		s := now[i]
+		for at < last && before[at] != s && before[at].Key.Compare(s.Key) < 0 {
 			gone = append(gone, prev.verdicts[at])
 			at++
 		}
-		if at < len(before) && before[at] == s {
+		if at < last && before[at] == s {
 			r.verdicts[i], r.Decisions[i] = prev.verdicts[at], prev.Decisions[at]
 			at++
 			continue
@@ -68,7 +84,7 @@ func (r *Result) judge(prev *Result) (gone, fresh []*verdict) {
 		r.Decisions[i] = r.verdicts[i].decision
 		fresh = append(fresh, r.verdicts[i])
 	}
-	for ; at < len(before); at++ {
+	for ; at < last; at++ {
 		gone = append(gone, prev.verdicts[at])
 	}
 	return gone, fresh
@@ -84,6 +100,7 @@ type view struct {
 	findings []intent.Finding
 	sets     map[string]*adSet // by class name
 	profiles []*intent.BFDProfile
+	extras   *intent.Extras
 }
 
 // adSet is a class on this node and who it goes to.
@@ -100,11 +117,16 @@ func newView(c *intent.Config, facts NodeFacts) *view {
 		return v
 	}
 	v.routers, v.findings = RoutersFor(c, v.node)
+	for _, r := range v.routers {
+		r.Marked = v.node.Leaving != nil
+	}
+	extras, findings := extrasFor(c, v.routers, v.node)
+	v.extras, v.findings = extras, append(v.findings, findings...)
 	profiles := map[string]*intent.BFDProfile{}
 	for _, r := range v.routers {
 		for _, s := range r.Sessions {
-			if s.Peer.BFD != nil {
-				profiles[s.Peer.BFD.Name] = s.Peer.BFD
+			if s.BFD != nil {
+				profiles[s.BFD.Name] = s.BFD
 			}
 		}
 	}
@@ -115,7 +137,7 @@ func newView(c *intent.Config, facts NodeFacts) *view {
 // plan puts routes into the node's BGP instances. Only the prefixes in touched
 // differ from those of prev's.
 func (v *view) plan(prev *Result, routes *routes, touched []netip.Prefix) *NodePlan {
-	p := &NodePlan{Node: v.facts.Name, BFDProfiles: v.profiles}
+	p := &NodePlan{Node: v.facts.Name, BFDProfiles: v.profiles, Extras: v.extras}
 	sameClasses := routes.number(&prev.routes)
 	for i, base := range v.routers {
 		if sameClasses && i < len(prev.Plan.Routers) {
@@ -131,7 +153,7 @@ func (v *view) plan(prev *Result, routes *routes, touched []netip.Prefix) *NodeP
 func (v *view) fill(i int, base *Router, routes *routes) *Router {
 	r := *base
 	r.made = new(mark)
-	r.Routes = make(map[netip.Prefix]*Route, len(routes.by))
+	r.Routes = make(map[netip.Prefix]*Route, routes.by.size())
 	r.Sessions = make([]*Session, len(base.Sessions))
 	for j, s := range base.Sessions {
 		copied := *s
@@ -150,7 +172,7 @@ func (v *view) fill(i int, base *Router, routes *routes) *Router {
 			}
 		}
 	}
-	for prefix, route := range routes.by {
+	for prefix, route := range routes.by.all() {
 		if route.set.routers[i] {
 			r.Routes[prefix] = routes.route(route)
 		}
@@ -168,7 +190,7 @@ func (rs *routes) patch(prev *Router, i int, touched []netip.Prefix) *Router {
 	r.made, r.from, r.touched = new(mark), prev.made, touched
 	r.Routes = maps.Clone(prev.Routes)
 	for _, prefix := range touched {
-		if route := rs.by[prefix]; route != nil && route.set.routers[i] {
+		if route := rs.by.get(prefix); route != nil && route.set.routers[i] {
 			r.Routes[prefix] = rs.route(route)
 		} else {
 			delete(r.Routes, prefix)

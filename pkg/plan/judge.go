@@ -90,10 +90,8 @@ func (v *view) ads(s *intent.Service, d *Decision) (*intent.Pool, []*intent.BGPA
 // askNode asks what the node and its endpoints have against announcing.
 func (v *view) askNode(s *intent.Service, d *Decision) {
 	switch {
-	case v.node.Unavailable:
-		d.Reason, d.Message = NodeNetworkUnavailable, fmt.Sprintf("node %s has the condition NetworkUnavailable", v.node.Name)
-	case v.node.Excluded && !v.config.IgnoreExcludeLabel:
-		d.Reason, d.Message = NodeExcluded, fmt.Sprintf("node %s has the label %s", v.node.Name, intent.ExcludeLabel)
+	case v.node.Leaving != nil && !v.facts.Marking:
+		d.Reason, d.Message = leavingReasons[v.node.Leaving.Cause], v.node.Leaving.Message
 	case !v.facts.Forwarding:
 		d.Reason, d.Message = NodeNotForwarding, fmt.Sprintf("kube-proxy on node %s is not ready", v.node.Name)
 	case !s.Serving:
@@ -101,6 +99,12 @@ func (v *view) askNode(s *intent.Service, d *Decision) {
 	case s.Local && !s.ServingNodes[v.node.Name]:
 		d.Reason, d.Message = NoLocalEndpoint, fmt.Sprintf("externalTrafficPolicy is Local and no endpoint on node %s can serve", v.node.Name)
 	}
+}
+
+var leavingReasons = map[intent.LeavingCause]intent.Reason{
+	intent.ByNetwork: NodeNetworkUnavailable,
+	intent.ByLabel:   NodeExcluded,
+	intent.ByDrainOn: NodeDraining,
 }
 
 // contributions are the Service's prefixes: each address masked to each
@@ -151,21 +155,8 @@ func (v *view) set(ads []*intent.BGPAdvertisement, family bgp.Family) *adSet {
 
 // export says how a class is offered to a neighbour, if at all.
 func export(s *Session, c *Class) (Export, bool) {
-	e := Export{Class: c}
-	goes := false
-	for _, ad := range c.Ads {
-		if ad.Peers != nil && !ad.Peers[s.Peer.Name] {
-			continue
-		}
-		goes = true
-		if s.Peer.Internal() {
-			e.LocalPref = max(e.LocalPref, ad.LocalPref)
-		}
-		e.Communities = append(e.Communities, ad.Communities...)
-	}
-	slices.SortFunc(e.Communities, bgp.Community.Compare)
-	e.Communities = slices.Compact(e.Communities)
-	return e, goes && slices.Contains(s.Families, c.Family)
+	o := offerOf(s.Peer, c.Ads)
+	return Export{Class: c, LocalPref: o.localPref, Communities: o.communities}, o.goes && slices.Contains(s.Families, c.Family)
 }
 
 func joinAddrs(addrs []netip.Addr) string {

@@ -124,3 +124,8 @@ func export(p *plan.NodePlan, session, class string) string {
 	}
 	return "nothing"
 }
+
+// extras is the ConfigMap bgpextras with that text.
+func extras(text string) string {
+	return fmt.Sprintf("---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: bgpextras}\ndata: {extras: %q}\n", text)
+}

@@ -38,6 +38,8 @@ func (c *cluster) change() {
 	switch i := c.IntN(40); {
 	case i == 0:
 		c.facts.Forwarding = !c.facts.Forwarding
+	case i == 3:
+		c.facts.Marking = !c.facts.Marking
 	case i == 1:
 		s.BGPAds = slices.Clone(s.BGPAds)
 		changed := s.BGPAds[0].DeepCopy()

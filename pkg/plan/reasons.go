@@ -21,6 +21,9 @@ const (
 	// NodeExcluded: the node carries the label
 	// node.kubernetes.io/exclude-from-external-load-balancers.
 	NodeExcluded intent.Reason = "NodeExcluded"
+	// NodeDraining: the node has a taint or a condition, or is cordoned, of
+	// which the flag --drain-on says that it takes a node out of service.
+	NodeDraining intent.Reason = "NodeDraining"
 	// NodeNotForwarding: the node's kube-proxy is not ready.
 	NodeNotForwarding intent.Reason = "NodeNotForwarding"
 	// NoLocalEndpoint: externalTrafficPolicy Local, and no endpoint on the node
@@ -37,8 +40,33 @@ const (
 const (
 	// DuplicateNeighbor: an older BGPPeer has the same neighbour in the same VRF.
 	DuplicateNeighbor intent.Reason = "DuplicateNeighbor"
-	// ASNConflict: an older BGPPeer has another myASN in the same VRF.
+	// ASNConflict: an older BGPPeer has another myASN in the same VRF, and FRR
+	// cannot be both towards this neighbour.
 	ASNConflict intent.Reason = "ASNConflict"
+	// ASNLimited: an older BGPPeer has another myASN in the same VRF; the
+	// session is there, and FRR restricts it.
+	ASNLimited intent.Reason = "ASNLimited"
 	// RouterIDConflict: an older BGPPeer has another routerID in the same VRF.
 	RouterIDConflict intent.Reason = "RouterIDConflict"
+)
+
+// What is wrong with what users add to FRR's configuration.
+const (
+	// ExtrasForeignASN: the ConfigMap bgpextras has a "router bgp" with another
+	// AS number than the node's BGPPeers have.
+	ExtrasForeignASN intent.Reason = "ExtrasForeignASN"
+)
+
+// What is wrong between objects of the cluster, whatever the node.
+const (
+	// RouterIDShared: several nodes have the same routerID.
+	RouterIDShared intent.Reason = "RouterIDShared"
+	// LocalPrefNotSent: a BGPAdvertisement with localPref goes to eBGP peers.
+	LocalPrefNotSent intent.Reason = "LocalPrefNotSent"
+	// LocalPrefConflict: another BGPAdvertisement makes the same prefix with a
+	// higher localPref, which wins.
+	LocalPrefConflict intent.Reason = "LocalPrefConflict"
+	// AggregateWithLocalPolicy: Services with externalTrafficPolicy Local share
+	// an aggregate with others.
+	AggregateWithLocalPolicy intent.Reason = "AggregateWithLocalPolicy"
 )

@@ -13,7 +13,7 @@ import (
 
 // routes are what all Services together announce.
 type routes struct {
-	by map[netip.Prefix]*joined
+	by layered[netip.Prefix, *joined]
 	// uses counts the routes of each class that has any.
 	uses map[*adSet]int
 	// classes are those in use, numbered, sorted by name.
@@ -29,7 +29,7 @@ type joined struct {
 
 // join makes rs of before: what gone contributed is taken away, what fresh
 // contributes is added. Both are sorted by Service. It returns the prefixes that
-// this concerns. Its cost is theirs, beside that of copying a map.
+// this concerns. Its cost is theirs.
 func (rs *routes) join(v *view, before routes, gone, fresh []*verdict) []netip.Prefix {
 	more := map[netip.Prefix][]*contribution{}
 	lost := map[*contribution]bool{}
@@ -43,16 +43,19 @@ func (rs *routes) join(v *view, before routes, gone, fresh []*verdict) []netip.P
 			more[c.prefix] = append(more[c.prefix], c)
 		}
 	}
-	if len(more) == 0 && before.by != nil {
+	if len(more) == 0 && before.uses != nil {
 		rs.by, rs.uses = before.by, before.uses
 		return nil
 	}
-	rs.by, rs.uses = maps.Clone(before.by), maps.Clone(before.uses)
-	if before.by == nil {
-		rs.by, rs.uses = make(map[netip.Prefix]*joined, len(more)), map[*adSet]int{}
+	rs.by, rs.uses = before.by.clone(), maps.Clone(before.uses)
+	if rs.uses == nil {
+		rs.uses = map[*adSet]int{}
 	}
 	for prefix, added := range more {
 		rs.replace(v, prefix, added, lost)
+	}
+	if len(more) > layerLimit {
+		rs.by = rs.by.merge()
 	}
 	return slices.Collect(maps.Keys(more))
 }
@@ -60,16 +63,16 @@ func (rs *routes) join(v *view, before routes, gone, fresh []*verdict) []netip.P
 // replace makes one prefix anew.
 func (rs *routes) replace(v *view, prefix netip.Prefix, added []*contribution, lost map[*contribution]bool) {
 	parts := added
-	if was := rs.by[prefix]; was != nil {
+	if was := rs.by.get(prefix); was != nil {
 		parts = merge(was.parts, added, lost)
 		rs.use(was.set, -1)
 	}
 	if len(parts) == 0 {
-		delete(rs.by, prefix)
+		rs.by.set(prefix, nil)
 		return
 	}
 	now := &joined{v.union(parts), parts}
-	rs.by[prefix] = now
+	rs.by.set(prefix, now)
 	rs.use(now.set, 1)
 }
 
@@ -115,7 +118,7 @@ func (v *view) union(parts []*contribution) *adSet {
 // number gives the classes in use their numbers. It reports whether they are the
 // same classes as in before, and then has the same pointers.
 func (rs *routes) number(before *routes) (same bool) {
-	if before.by != nil && len(rs.uses) == len(before.uses) && !slices.ContainsFunc(before.classes, func(c *Class) bool { return !rs.inUse(c.Name) }) {
+	if before.uses != nil && len(rs.uses) == len(before.uses) && !slices.ContainsFunc(before.classes, func(c *Class) bool { return !rs.inUse(c.Name) }) {
 		rs.classes = before.classes
 		return true
 	}

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
-	"strconv"
 
 	"metallb.io/metallb-frr/pkg/bgp"
 	"metallb.io/metallb-frr/pkg/intent"
@@ -16,7 +15,8 @@ import (
 // RoutersFor returns the BGP instances of one node, with their sessions and
 // without routes, and what is wrong between the peers that meet on it. FRR has
 // one AS number and one router ID per VRF, and one session per neighbour: where
-// peers contradict each other the oldest stands and the others are Findings.
+// peers contradict each other the oldest stands and the others are Findings. The
+// AS number is that of the oldest; other peers show theirs by "local-as".
 func RoutersFor(c *intent.Config, node *intent.Node) ([]*Router, []intent.Finding) {
 	var findings []intent.Finding
 	routers := map[string]*Router{}
@@ -30,12 +30,15 @@ func RoutersFor(c *intent.Config, node *intent.Node) ([]*Router, []intent.Findin
 			r = &Router{VRF: p.VRF, ASN: p.MyASN}
 		}
 		s := sessionOf(p)
-		if f := conflict(r, taken[s.ID], p, node); f != nil {
+		s.speak(r.ASN)
+		if f := conflict(r, taken[s.ID], s, node); f != nil {
 			findings = append(findings, *f)
 			continue
 		}
-		if f := r.takeID(p, node); f != nil {
-			findings = append(findings, *f)
+		for _, f := range []*intent.Finding{s.limits(r, node), r.takeID(p, node)} {
+			if f != nil {
+				findings = append(findings, *f)
+			}
 		}
 		taken[s.ID], routers[p.VRF] = p, r
 		r.Sessions = append(r.Sessions, s)
@@ -52,7 +55,7 @@ func oldestFirst(peers []*intent.Peer) []*intent.Peer {
 }
 
 func sessionOf(p *intent.Peer) *Session {
-	s := &Session{Peer: p}
+	s := &Session{Peer: p, BFD: profileOf(p)}
 	s.ID = s.Neighbor()
 	if p.VRF != "" {
 		s.ID += "-" + p.VRF
@@ -65,17 +68,36 @@ func sessionOf(p *intent.Peer) *Session {
 	return s
 }
 
-// conflict says why p cannot have a session beside the older ones in r.
-func conflict(r *Router, same, p *intent.Peer, node *intent.Node) *intent.Finding {
-	f := intent.Finding{Object: p.Ref(), Severity: intent.Invalid}
+// multihop marks the variant of a profile; "~" is in no object's name.
+const multihop = "~multihop"
+
+// profileOf returns the profile for the peer's session. With echo mode FRR makes
+// no BFD session over several hops, and then never the BGP session either: such a
+// peer has a variant of its profile without.
+func profileOf(p *intent.Peer) *intent.BFDProfile {
+	if p.BFD == nil || !p.BFD.EchoMode || !p.EBGPMultiHop {
+		return p.BFD
+	}
+	variant := *p.BFD
+	variant.Of = variant.Name
+	variant.Name = Shorten(variant.Name, maxProfileName-len(multihop)) + multihop
+	variant.EchoMode, variant.EchoInterval = false, nil
+	return &variant
+}
+
+// maxProfileName is the length of the longest name of a BFD profile in FRR.
+const maxProfileName = 64
+
+// conflict says why s cannot be a session beside the older ones in r.
+func conflict(r *Router, same *intent.Peer, s *Session, node *intent.Node) *intent.Finding {
+	f := intent.Finding{Object: s.Peer.Ref(), Severity: intent.Invalid}
 	switch {
 	case same != nil:
-		id := sessionOf(p).ID
-		f.Reason, f.Field, f.Value = DuplicateNeighbor, "spec.peerAddress", id
-		f.Message = fmt.Sprintf("peer %s already exists, FRR mode doesn't support duplicate BGPPeers selecting the same node: BGPPeer %s has it on node %s; give one of them another neighbour, or node selectors that do not meet", id, same.Name, node.Name)
-	case r.ASN != p.MyASN:
-		f.Reason, f.Field, f.Value = ASNConflict, "spec.myASN", strconv.FormatUint(uint64(p.MyASN), 10)
-		f.Message = fmt.Sprintf("node %s already runs AS %d for %s; FRR has one per VRF: use the same myASN, localASN, another VRF, or node selectors that do not meet", node.Name, r.ASN, r.Origins[0])
+		f.Reason, f.Field, f.Value = DuplicateNeighbor, "spec.peerAddress", s.ID
+		f.Message = fmt.Sprintf("peer %s already exists, FRR mode doesn't support duplicate BGPPeers selecting the same node: BGPPeer %s has it on node %s; give one of them another neighbour, or node selectors that do not meet", s.ID, same.Name, node.Name)
+	case s.LocalASN != 0 && s.ASN == r.ASN:
+		f.Reason, f.Field, f.Value = ASNConflict, "spec.myASN", asnText(s.Peer.MyASN)
+		f.Message = fmt.Sprintf("node %s runs AS %d for %s, which is the router's AS too: FRR has one AS per VRF and cannot be outside it towards this router; use the same myASN, another VRF, or node selectors that do not meet", node.Name, r.ASN, r.Origins[0])
 	default:
 		return nil
 	}
@@ -109,25 +131,4 @@ func finish(byVRF map[string]*Router, node *intent.Node) []*Router {
 	}
 	slices.SortFunc(routers, func(a, b *Router) int { return cmp.Compare(a.VRF, b.VRF) })
 	return routers
-}
-
-// Conflicts returns what is wrong between the peers that meet on some node: one
-// Finding for each peer and reason, which names the first such node.
-func Conflicts(c *intent.Config) []intent.Finding {
-	type about struct {
-		object intent.Ref
-		reason intent.Reason
-	}
-	var out []intent.Finding
-	seen := map[about]bool{}
-	for _, n := range c.Nodes {
-		_, findings := RoutersFor(c, n)
-		for _, f := range findings {
-			if id := (about{f.Object, f.Reason}); !seen[id] {
-				seen[id] = true
-				out = append(out, f)
-			}
-		}
-	}
-	return out
 }

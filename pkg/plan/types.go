@@ -17,6 +17,10 @@ type NodeFacts struct {
 	// the node's kube-proxy is ready. A node that does not forward announces
 	// nothing.
 	Forwarding bool
+	// Marking: a node that is to be out of service still announces, and marks
+	// what it announces, so that the routers turn to other nodes before the
+	// routes go. Of a node in service it says nothing.
+	Marking bool
 }
 
 // NodePlan is what one node is to do.
@@ -27,6 +31,8 @@ type NodePlan struct {
 	Routers []*Router
 	// BFDProfiles are those that the sessions use, sorted by name.
 	BFDProfiles []*intent.BFDProfile
+	// Extras are what users add to FRR's configuration; nil: nothing.
+	Extras *intent.Extras
 }
 
 // Router is one BGP instance.
@@ -38,6 +44,10 @@ type Router struct {
 	Sessions []*Session // sorted by ID
 	Classes  []*Class   // sorted by Name; those that some session carries
 	Routes   map[netip.Prefix]*Route
+	// Marked: the node is leaving service. What it announces carries the
+	// community GRACEFUL_SHUTDOWN towards eBGP neighbours and LOCAL_PREF 0
+	// towards iBGP ones (RFC 8326).
+	Marked bool
 	// Origins are the peers that ASN and RouterID come from.
 	Origins []intent.Ref
 
@@ -63,6 +73,15 @@ type Session struct {
 	// VRF. Route-maps are named after it.
 	ID   string
 	Peer *intent.Peer
+	// ASN is the neighbour's AS number; 0 where Peer.Dynamic says which are
+	// accepted. It is known for "internal", too, where LocalASN is set.
+	ASN uint32
+	// LocalASN is the AS number that the neighbour sees instead of the
+	// router's; 0: the router's.
+	LocalASN uint32
+	// BFD is the peer's profile, or what of it works on this session; nil: no
+	// BFD.
+	BFD *intent.BFDProfile
 	// Families are those activated on it.
 	Families []bgp.Family
 	// Exports say what is offered to the neighbour, one per class, sorted by

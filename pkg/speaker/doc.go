@@ -9,6 +9,9 @@
 // became of it goes to the node's own ConfigurationState, to metrics and to the
 // log, beside the loop and never in its way.
 //
+// Beside passes the loop compares FRR with what it configured, undoes what others
+// did there unless an operator has paused that, and reports it.
+//
 // The package wires the core to the drivers. It decides nothing that the core
 // could decide, and it writes no object but its own.
 package speaker

@@ -4,7 +4,6 @@ package speaker
 
 import (
 	"context"
-	"net/http"
 	"sync/atomic"
 	"time"
 
@@ -14,12 +13,12 @@ import (
 )
 
 // A node that joins or returns announces when traffic that arrives is passed on:
-// when its kube-proxy says so on its health port or, where nothing listens there
-// for a while, when the node is Ready; and at the latest after forwardingLimit,
-// so that an odd health check never keeps a node out. Once it forwards the
-// question is not asked again: a kube-proxy that restarts leaves its rules.
+// when its kube-proxy has its rules in force or, where nothing listens on its
+// health port for a while, when the node is Ready; and at the latest after
+// forwardingLimit, so that an odd health check never keeps a node out. Once it
+// forwards the question is not asked again: a kube-proxy that restarts leaves its
+// rules.
 const (
-	proxyHealth     = "http://127.0.0.1:10256/healthz"
 	proxyAsk        = 250 * time.Millisecond
 	proxySilence    = 3 * time.Second
 	forwardingLimit = 30 * time.Second
@@ -27,13 +26,14 @@ const (
 
 type forwarding struct {
 	log     logr.Logger
+	asked   kubeProxy
 	proxy   atomic.Bool // kube-proxy is ready, or the limit is over
 	silent  atomic.Bool // nothing listens: the node's condition counts
 	changed chan struct{}
 }
 
 func newForwarding(log logr.Logger) *forwarding {
-	return &forwarding{log: log, changed: make(chan struct{}, 1)}
+	return &forwarding{log: log, asked: localProxy(), changed: make(chan struct{}, 1)}
 }
 
 // Changed receives a value when ready may say something else.
@@ -47,8 +47,8 @@ func (f *forwarding) ready(n *intent.Node) bool {
 // first settles the question before the first pass where it can be settled at
 // once: kube-proxy is ready, or FRR announces already, because it is the speaker
 // that has restarted and not the node. Such a speaker must not withdraw anything.
-func (f *forwarding) first(ctx context.Context, announces func(context.Context) bool) {
-	if ok, _ := askProxy(ctx); ok || announces(ctx) {
+func (f *forwarding) first(ctx context.Context, announces bool) {
+	if ok, _ := f.asked.ready(ctx); ok || announces {
 		f.proxy.Store(true)
 	}
 }
@@ -62,7 +62,7 @@ func (f *forwarding) watch(ctx context.Context) {
 	tick := time.NewTicker(proxyAsk)
 	defer tick.Stop()
 	for {
-		ok, listens := askProxy(ctx)
+		ok, listens := f.asked.ready(ctx)
 		waited := time.Since(began)
 		switch {
 		case ok:
@@ -74,7 +74,7 @@ func (f *forwarding) watch(ctx context.Context) {
 			f.set(&f.proxy)
 			return
 		case !listens && waited > proxySilence && !f.silent.Load():
-			f.log.Info("nothing listens on kube-proxy's health port; the node's condition Ready counts", "addr", proxyHealth)
+			f.log.Info("nothing listens on kube-proxy's health port; the node's condition Ready counts", "addr", f.asked.health)
 			f.set(&f.silent)
 		}
 		select {
@@ -91,20 +91,4 @@ func (f *forwarding) set(flag *atomic.Bool) {
 	case f.changed <- struct{}{}:
 	default:
 	}
-}
-
-// askProxy asks kube-proxy's health port once.
-func askProxy(ctx context.Context) (ok, listens bool) {
-	ctx, cancel := context.WithTimeout(ctx, time.Second)
-	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, proxyHealth, nil)
-	if err != nil {
-		return false, false
-	}
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return false, false
-	}
-	resp.Body.Close()
-	return resp.StatusCode == http.StatusOK, true
 }

@@ -4,8 +4,7 @@ package speaker
 
 import (
 	"context"
-	"net"
-	"strconv"
+	"slices"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -22,6 +21,8 @@ type report struct {
 	findings []intent.Finding
 	refused  []frr.Refusal
 	sessions []v1beta1.SessionStatus
+	step     status.Step
+	sync     status.Sync
 }
 
 // writePause is the least time between two writes of the ConfigurationState: a
@@ -31,26 +32,24 @@ const writePause = time.Second
 // report hands the present state to publish, in place of one not yet written,
 // and sets the session gauges.
 func (s *Speaker) report() {
-	r := report{refused: s.applied.Refused}
+	r := report{refused: s.applied.Refused, step: s.step, sync: s.drift.sync}
 	if s.result != nil {
-		r.findings = append(append(r.findings, s.intent.Findings...), s.result.Findings...)
+		r.findings = slices.Concat(s.Options.Findings, s.intent.Findings, s.result.Findings)
 	}
 	for _, at := range s.sessions.sorted() {
 		if !at.planned {
 			continue
 		}
 		st := v1beta1.SessionStatus{
-			Peer: at.peer, Address: at.addr.String(), VRF: at.vrf, State: v1beta1.SessionDown, Reason: at.reason,
+			Peer: at.peer, Address: at.neighbor, VRF: at.vrf, State: v1beta1.SessionDown, Reason: at.reason, BFD: at.bfd,
 		}
-		if !at.since.IsZero() {
-			st.Since = metav1.NewTime(at.since.Truncate(time.Second))
-		}
+		st.Since = status.At(at.since)
+		st.LastDown, st.LastReason = status.At(at.lastDown), at.lastReason
 		if at.up {
 			st.State, st.Reason = v1beta1.SessionEstablished, ""
 		}
 		r.sessions = append(r.sessions, st)
 	}
-	s.gauges.sessions(s.sessions)
 	if !s.passed {
 		return
 	}
@@ -65,36 +64,40 @@ func (s *Speaker) wake() {
 	}
 }
 
-// publish writes what report hands over, one after the other, until ctx ends.
+// publish writes what report hands over, one after the other, until ctx ends, and
+// again where somebody changes the object.
 func (s *Speaker) publish(ctx context.Context) {
-	pause := time.NewTimer(0)
-	defer pause.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return
-		case <-pause.C:
+		case <-s.unwritten:
+		case <-s.Cluster.StatesChanged():
 		}
-		select { // nothing to write is no reason to pause again
+		r := s.latest.Load()
+		if r == nil {
+			continue
+		}
+		wrote, err := s.write(ctx, *r)
+		switch {
+		case ctx.Err() != nil:
+			return
+		case err != nil:
+			s.Passes.UpdateErrors.Inc()
+			s.Log.Error(err, "status not written", "node", s.Node)
+			s.wake()
+		case !wrote:
+			continue // nothing to write is no reason to pause
+		}
+		select {
 		case <-ctx.Done():
 			return
-		case <-s.unwritten:
-			r := s.latest.Swap(nil)
-			if r == nil {
-				continue
-			}
-			if err := s.write(ctx, *r); err != nil && ctx.Err() == nil {
-				s.Passes.UpdateErrors.Inc()
-				s.Log.Error(err, "status not written", "node", s.Node)
-				s.latest.CompareAndSwap(nil, r) // unless there is a newer one
-				s.wake()
-			}
+		case <-time.After(writePause):
 		}
-		pause.Reset(writePause)
 	}
 }
 
-func (s *Speaker) write(ctx context.Context, r report) error {
+func (s *Speaker) write(ctx context.Context, r report) (bool, error) {
 	name := v1beta1.SpeakerStatePrefix + s.Node
 	var have v1beta1.ConfigurationStateStatus
 	if o := s.Cluster.State(name); o != nil {
@@ -103,28 +106,22 @@ func (s *Speaker) write(ctx context.Context, r report) error {
 	want := &v1beta1.ConfigurationState{}
 	want.Name = name
 	want.Labels = map[string]string{v1beta1.LabelComponentType: v1beta1.ComponentSpeaker, v1beta1.LabelNodeName: s.Node}
-	if s.Owner.UID != "" {
-		want.OwnerReferences = []metav1.OwnerReference{{APIVersion: "v1", Kind: "Pod", Name: s.Owner.Name, UID: types.UID(s.Owner.UID)}}
+	if owner := s.Owner.reference(); owner != nil {
+		want.OwnerReferences = []metav1.OwnerReference{*owner}
 	}
-	want.Status = status.Speaker(have, r.findings, r.refused, r.sessions, time.Now())
-	_, err := s.Cluster.WriteConfigurationState(ctx, want)
-	return err
+	sessions := slices.Clone(r.sessions)
+	status.KeepLastDown(sessions, have.Sessions)
+	want.Status = status.Speaker(have, r.findings, r.refused, sessions, time.Now())
+	want.Status.Conditions = append(want.Status.Conditions, r.step.Condition(have.Conditions, time.Now()))
+	want.Status.Conditions = append(want.Status.Conditions, r.sync.Condition(have.Conditions, time.Now()))
+	want.Status.Conditions = append(want.Status.Conditions, s.statuses.conditions(have.Conditions, time.Now())...)
+	return s.Cluster.WriteConfigurationState(ctx, want)
 }
 
-// sessions sets the session gauges, whose peer label is address:port.
-func (g *gauges) sessions(t *sessions) {
-	g.metrics.SessionUp.Reset()
-	for _, s := range t.sorted() {
-		if !s.planned {
-			continue
-		}
-		up, vrf := 0.0, s.vrf
-		if s.up {
-			up = 1
-		}
-		if vrf == "" {
-			vrf = "default"
-		}
-		g.metrics.SessionUp.WithLabelValues(net.JoinHostPort(s.addr.String(), strconv.Itoa(int(s.port))), vrf).Set(up)
+// reference returns the Pod as an owner, or nil where it is not known.
+func (o Owner) reference() *metav1.OwnerReference {
+	if o.UID == "" {
+		return nil
 	}
+	return &metav1.OwnerReference{APIVersion: "v1", Kind: "Pod", Name: o.Name, UID: types.UID(o.UID)}
 }

@@ -4,7 +4,9 @@ package speaker
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -26,14 +28,24 @@ type Options struct {
 	Node    string
 	Cluster *cluster.Cluster
 	FRR     *vtysh.Driver
-	BMP     *bmp.Listener
+	// Questions is what FRR is asked through, beside FRR, so that a long load
+	// holds no question up and a question without an answer no load; nil: FRR.
+	Questions *vtysh.Driver
+	BMP       *bmp.Listener
 	// Document says where bgpd reports to and how the templates look.
 	Document frr.Options
+	// Findings are what is wrong with how the speaker was started; may be nil.
+	Findings []intent.Finding
 	Log      logr.Logger
 	Metrics  *telemetry.Speaker
 	Passes   *telemetry.Client
 	// Owner is the speaker's own Pod, to own what it writes; may be zero.
 	Owner Owner
+	// DrainWait is the time that a node which leaves service gives the routers
+	// between marking its routes and withdrawing them; 0: it does not mark.
+	DrainWait time.Duration
+	// ServiceStatus says whether ServiceBGPStatuses are written; empty: auto.
+	ServiceStatus ServiceStatus
 }
 
 // Owner identifies the Pod that the speaker runs in.
@@ -48,12 +60,19 @@ type Speaker struct {
 	applied   frr.Applied
 	sessions  *sessions
 	forward   *forwarding
-	latest    atomic.Pointer[report] // to be written
+	statuses  *serviceStatuses
+	latest    atomic.Pointer[report] // to be published
 	unwritten chan struct{}
 	failure   string // of the last pass; empty: none
 	passed    bool   // a pass has succeeded
 	lost      bool   // bgpd has gone since its last report
+	found     bool   // FRR announced when the speaker started
+	drain     *drain
+	step      status.Step // as last told
 	gauges    gauges
+	asker     *asker
+	drift     *drift
+	daemons   chan vtysh.DaemonEvent
 }
 
 // retryFirst and retryMost bound the pause after a pass that failed: FRR may be
@@ -65,13 +84,22 @@ const (
 
 // New returns a Speaker that Start runs.
 func New(o Options) *Speaker {
-	return &Speaker{
+	if o.Questions == nil {
+		o.Questions = o.FRR
+	}
+	s := &Speaker{
 		Options:   o,
 		sessions:  newSessions(o.Log),
 		forward:   newForwarding(o.Log),
 		unwritten: make(chan struct{}, 1),
+		drain:     newDrain(o.DrainWait),
 		gauges:    gauges{metrics: o.Metrics, node: o.Node},
+		asker:     newAsker(o.Questions, o.Log),
+		drift:     newDrift(),
+		daemons:   make(chan vtysh.DaemonEvent),
 	}
+	s.statuses = newServiceStatuses(o, s.wake)
+	return s
 }
 
 // NeedLeaderElection: every node's speaker works.
@@ -83,12 +111,21 @@ func (s *Speaker) Start(ctx context.Context) error {
 	if err := s.Cluster.WaitSynced(ctx); err != nil {
 		return fmt.Errorf("starting the speaker of node %s: %w", s.Node, err)
 	}
-	s.forward.first(ctx, s.announces)
+	s.found = s.announces(ctx)
+	s.forward.first(ctx, s.found)
 	go s.forward.watch(ctx)
-	published := make(chan struct{})
-	go func() { defer close(published); s.publish(ctx) }()
+	go s.asker.run(ctx)
+	var beside sync.WaitGroup
+	beside.Go(func() { s.publish(ctx) })
+	beside.Go(func() { s.statuses.run(ctx) })
+	go s.FRR.Watch(ctx, func(e vtysh.DaemonEvent) {
+		select {
+		case s.daemons <- e:
+		case <-ctx.Done():
+		}
+	})
 	s.loop(ctx)
-	<-published
+	beside.Wait()
 	return nil
 }
 
@@ -117,8 +154,17 @@ func (s *Speaker) loop(ctx context.Context) {
 		case <-s.Cluster.Changed():
 		case <-s.forward.Changed():
 		case <-retry.C:
+		case <-s.drain.Due():
 		case e := <-s.BMP.Events():
 			work = s.heard(e)
+			s.drift.within(checkSoon) // a session may have ended by hand
+		case state := <-s.asker.answers:
+			s.answered(state)
+			work = false
+		case e := <-s.daemons:
+			work = s.daemon(e)
+		case <-s.drift.timer.C:
+			work = s.check(ctx)
 		case <-repeat.C:
 			s.sessions.repeat()
 			work = false
@@ -130,6 +176,7 @@ func (s *Speaker) loop(ctx context.Context) {
 			if ctx.Err() != nil {
 				return
 			}
+			s.drift.healthy = false
 			s.failed(err)
 			retry.Reset(pause)
 			pause = min(2*pause, retryMost)
@@ -142,10 +189,21 @@ func (s *Speaker) loop(ctx context.Context) {
 // failed counts a pass that failed, and logs it unless it fails as the one before:
 // an FRR that restarts takes some tries.
 func (s *Speaker) failed(err error) {
+	text := err.Error()
+	again := text == s.failure
+	s.failure = text
+	if errors.Is(err, vtysh.ErrDraining) {
+		if s.drift.sync.Draining = true; !again {
+			s.Log.Info("the frr container is leaving; nothing is loaded until it is back", "node", s.Node)
+			s.report()
+		}
+		return
+	}
 	s.Passes.UpdateErrors.Inc()
-	if text := err.Error(); text != s.failure {
-		s.failure = text
+	if !again {
 		s.Log.Error(err, "pass failed, trying again", "node", s.Node)
+		s.drift.sync.LoadError = text
+		s.report()
 	}
 }
 
@@ -174,7 +232,8 @@ func (s *Speaker) heard(e bmp.Event) bool {
 		}
 		return false
 	}
-	s.sessions.heard(e)
+	ask := s.sessions.heard(e)
+	s.asker.ask(s.sessions, ask, true)
 	s.report()
 	return false
 }
@@ -183,7 +242,11 @@ func (s *Speaker) heard(e bmp.Event) bool {
 func (s *Speaker) pass(ctx context.Context) error {
 	began := time.Now()
 	s.intent = intent.Resolve(s.intent, s.Cluster.Read())
-	facts := plan.NodeFacts{Name: s.Node, Forwarding: s.forward.ready(s.intent.Node(s.Node))}
+	node := s.intent.Node(s.Node)
+	facts := plan.NodeFacts{
+		Name: s.Node, Forwarding: s.forward.ready(node),
+		Marking: s.drain.next(node != nil && node.Leaving != nil, s.announcing()),
+	}
 	before := s.result
 	s.result = plan.ForNode(before, s.intent, facts)
 	logDecisions(s.Log, before, s.result)
@@ -193,15 +256,23 @@ func (s *Speaker) pass(ctx context.Context) error {
 	}
 	s.document = document
 	s.sessions.plan(s.result.Plan)
+	s.asker.label(s.sessions)
+	s.pause(began)
 	applied, err := s.FRR.Apply(ctx, document)
 	if err != nil {
 		return fmt.Errorf("applying the FRR configuration: %w", err)
 	}
+	applied.Refused = append(applied.Refused, document.Unrendered...)
 	s.logApplied(applied, time.Since(began))
+	s.drain.applied()
+	s.tell(s.inService(node))
 	s.applied = applied
-	s.passed = true
+	s.passed, s.drift.healthy = true, true
+	s.drift.sync.LoadError, s.drift.sync.Draining = "", false
 	s.Passes.Updates.Inc()
 	s.gauges.set(s.result)
+	s.asker.ask(s.sessions, false, false)
+	s.statuses.offer(s.intent, s.result)
 	s.Passes.ConfigLoaded.Set(1)
 	s.report()
 	return nil

@@ -22,6 +22,9 @@ type Object struct {
 	// Usage are the counters of an IPAddressPool; nil for other kinds, and for
 	// a pool that nothing is counted of.
 	Usage *ipam.Usage
+	// Sessions are the sums of a BGPPeer; nil for other kinds, and for one that
+	// has no sessions.
+	Sessions *v1beta1.BGPPeerSessions
 }
 
 // written are the types of the conditions that the controller writes.
@@ -42,8 +45,11 @@ func (o Object) Same(obj any) bool {
 		o.LastAccepted != nil && have.LastAccepted.Generation != o.LastAccepted.Generation {
 		return false
 	}
-	if pool, ok := obj.(*v1beta1.IPAddressPool); ok {
-		return usageOf(pool) == o.usage()
+	switch x := obj.(type) {
+	case *v1beta1.IPAddressPool:
+		return usageOf(x) == o.usage()
+	case *v1beta2.BGPPeer:
+		return SameSessions(x.Status.Sessions, o.Sessions)
 	}
 	return true
 }
@@ -72,6 +78,9 @@ func (o Object) Body() map[string]any {
 		body["assignedIPv4"], body["assignedIPv6"] = o.Usage.AssignedIPv4, o.Usage.AssignedIPv6
 		body["availableIPv4"], body["availableIPv6"] = o.Usage.AvailableIPv4, o.Usage.AvailableIPv6
 	}
+	if o.Sessions != nil {
+		body["sessions"] = o.Sessions
+	}
 	return body
 }
 
@@ -93,6 +102,15 @@ func Of(obj any) v1beta1.ObjectStatus {
 		return o.Status.ObjectStatus
 	}
 	return v1beta1.ObjectStatus{}
+}
+
+// SessionsOf returns the sums in a BGPPeer's status; nil where there are none, and
+// of other objects.
+func SessionsOf(obj any) *v1beta1.BGPPeerSessions {
+	if p, ok := obj.(*v1beta2.BGPPeer); ok {
+		return p.Status.Sessions
+	}
+	return nil
 }
 
 // Kind returns the kind of an object of a kind that users write, or "". (The

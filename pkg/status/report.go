@@ -8,8 +8,6 @@ import (
 	"slices"
 	"strings"
 
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-
 	"metallb.io/metallb-frr/pkg/api/v1beta1"
 	"metallb.io/metallb-frr/pkg/intent"
 )
@@ -90,70 +88,6 @@ func refusals(all []Refusal) string {
 		texts = append(texts, fmt.Sprintf("FRR refused the line %q: %s (on %s)", r.Line, r.Message, List(r.Nodes)))
 	}
 	return strings.Join(texts, "; ")
-}
-
-// Reasons of the condition Established.
-const (
-	// ReasonEstablished: the session is up on every node that is to have it.
-	ReasonEstablished intent.Reason = "Established"
-	// ReasonSessionDown: it is down on some node.
-	ReasonSessionDown intent.Reason = "SessionDown"
-	// ReasonNotReported: it is down on no node that can be asked, but some
-	// cannot: not ready, or without a speaker's report.
-	ReasonNotReported intent.Reason = "NotReported"
-	// ReasonNoNodes: no node is to have it.
-	ReasonNoNodes intent.Reason = "NoNodes"
-	// ReasonNotInForce: the BGPPeer is not in force, so there is no session.
-	ReasonNotInForce intent.Reason = "NotInForce"
-)
-
-// Established returns the condition of that type of a BGPPeer, without times and
-// generation. p is nil where the BGPPeer is not in force. A node that is not
-// ready counts as unknown, whatever its speaker said last.
-func (r *Reports) Established(p *intent.Peer, nodes []*intent.Node) metav1.Condition {
-	const kind = v1beta1.ConditionEstablished
-	if p == nil {
-		return condition(kind, metav1.ConditionFalse, ReasonNotInForce, "no session: the BGPPeer is not in force")
-	}
-	var total, up int
-	var down, unknown []string
-	for _, n := range nodes {
-		if !intent.AnySelects(p.NodeSelectors, n.Labels) {
-			continue
-		}
-		total++
-		session, reported := r.sessions[p.Name][n.Name]
-		switch {
-		case !n.Ready:
-			unknown = append(unknown, n.Name+" (not ready)")
-		case !reported && !r.nodes[n.Name]:
-			unknown = append(unknown, n.Name+" (no speaker)")
-		case !reported:
-			unknown = append(unknown, n.Name+" (not reported yet)")
-		case session.State == v1beta1.SessionEstablished:
-			up++
-		case session.Reason == "":
-			down = append(down, n.Name)
-		default:
-			down = append(down, fmt.Sprintf("%s (%s)", n.Name, session.Reason))
-		}
-	}
-	message := fmt.Sprintf("%d of %d nodes", up, total)
-	if len(down) > 0 {
-		message += "; down on " + List(down)
-	}
-	if len(unknown) > 0 {
-		message += "; unknown on " + List(unknown)
-	}
-	switch {
-	case total == 0:
-		return condition(kind, metav1.ConditionUnknown, ReasonNoNodes, "no node matches nodeSelectors")
-	case len(down) > 0:
-		return condition(kind, metav1.ConditionFalse, ReasonSessionDown, message)
-	case len(unknown) > 0:
-		return condition(kind, metav1.ConditionUnknown, ReasonNotReported, message)
-	}
-	return condition(kind, metav1.ConditionTrue, ReasonEstablished, message)
 }
 
 // ByObject groups findings by the object that they are about.

@@ -33,9 +33,10 @@ func Speaker(have v1beta1.ConfigurationStateStatus, findings []intent.Finding, r
 
 // Masked returns a line of FRR configuration without the password in it.
 func Masked(line string) string {
-	before, _, found := strings.Cut(line, " password ")
-	if !found {
-		return line
+	for _, word := range []string{"password ", "key-string "} {
+		if i := strings.Index(" "+line, " "+word); i >= 0 {
+			return line[:i] + word + "[redacted]"
+		}
 	}
-	return before + " password [redacted]"
+	return line
 }

@@ -87,19 +87,13 @@ func AddCapped(a, b int64) int64 {
 	return a + b
 }
 
-// Speaker is what a node announces, and how its sessions are.
+// Speaker is what a node announces. How its sessions are is in FRR.
 type Speaker struct {
 	// Announced is 1 per announced address. Labels: service (namespace/name),
 	// protocol (bgp or layer2), node, ip.
 	Announced *prometheus.GaugeVec
-	// SessionUp is 1 while a BGP session is established. Labels: peer
-	// (address:port), vrf ("default" for the default one).
-	SessionUp *prometheus.GaugeVec
-	// AnnouncedPrefixes counts the prefixes that the neighbour was sent, over
-	// both families. Labels: peer (address:port), vrf.
-	AnnouncedPrefixes *prometheus.GaugeVec
-	// BFDUp is 1 while a BFD session is up. Labels: peer (address), vrf.
-	BFDUp *prometheus.GaugeVec
+	// Drift is about FRR's configuration.
+	Drift *Drift
 }
 
 // NewSpeaker registers the speaker's collectors on r.
@@ -108,12 +102,13 @@ func NewSpeaker(r prometheus.Registerer) (*Speaker, error) {
 		return prometheus.NewGaugeVec(prometheus.GaugeOpts{Namespace: "metallb", Subsystem: sub, Name: name, Help: help}, labels)
 	}
 	s := &Speaker{
-		Announced:         vec("speaker", "announced", "1 for each address that this node announces.", "service", "protocol", "node", "ip"),
-		SessionUp:         vec("bgp", "session_up", "1 while the BGP session is established.", "peer", "vrf"),
-		AnnouncedPrefixes: vec("bgp", "announced_prefixes_total", "Prefixes announced on the BGP session.", "peer", "vrf"),
-		BFDUp:             vec("bfd", "session_up", "1 while the BFD session is up.", "peer", "vrf"),
+		Announced: vec("speaker", "announced", "1 for each address that this node announces.", "service", "protocol", "node", "ip"),
 	}
-	return s, register(r, s.Announced, s.SessionUp, s.AnnouncedPrefixes, s.BFDUp)
+	var err error
+	if s.Drift, err = newDrift(r); err != nil {
+		return nil, err
+	}
+	return s, register(r, s.Announced)
 }
 
 func register(r prometheus.Registerer, collectors ...prometheus.Collector) error {

@@ -7,6 +7,11 @@
 //
 // It answers every datagram with such a line and, after it, what was in the
 // datagram.
+//
+// With -linger it goes on serving for that long after it was told to stop, as a
+// well-mannered application does while the word that it leaves is on its way; for
+// the second half of that time /healthz answers 503, so that kube-proxy lets go of
+// flows of datagrams too.
 package main
 
 import (
@@ -19,12 +24,14 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"sync/atomic"
 	"syscall"
 	"time"
 )
 
 func main() {
 	addr := flag.String("addr", ":8080", "TCP address for HTTP, and UDP address for the same line and an echo")
+	linger := flag.Duration("linger", 0, "how long to go on serving after being told to stop")
 	flag.Parse()
 	host, err := os.Hostname()
 	if err != nil {
@@ -41,11 +48,18 @@ func main() {
 	}
 	go serveUDP(pc, line)
 	srv := &http.Server{Addr: *addr, ReadHeaderTimeout: 10 * time.Second}
+	var leaving atomic.Bool
 	srv.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/healthz" && leaving.Load() {
+			w.WriteHeader(http.StatusServiceUnavailable)
+		}
 		fmt.Fprint(w, line(r.RemoteAddr))
 	})
 	go func() {
 		<-ctx.Done()
+		time.Sleep(*linger / 2)
+		leaving.Store(true)
+		time.Sleep(*linger / 2)
 		end, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 		defer cancel()
 		srv.Shutdown(end)

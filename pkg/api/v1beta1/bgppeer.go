@@ -15,7 +15,7 @@ import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 // +kubebuilder:printcolumn:name="ASN",type=string,JSONPath=`.spec.peerASN`
 // +kubebuilder:printcolumn:name="BFD Profile",type=string,JSONPath=`.spec.bfdProfile`
 // +kubebuilder:printcolumn:name="Multi Hops",type=string,JSONPath=`.spec.ebgpMultiHop`
-// +kubebuilder:printcolumn:name="Established",type=string,JSONPath=`.status.conditions[?(@.type=="Established")].status`
+// +kubebuilder:printcolumn:name="Established",type=string,JSONPath=`.status.sessions.summary`
 // +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].status`
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
 type BGPPeer struct {
@@ -173,6 +173,11 @@ const (
 // BGPPeerStatus is what became of a BGPPeer.
 type BGPPeerStatus struct {
 	ObjectStatus `json:",inline"`
+
+	// sessions sums up the nodes' sessions with this router. Absent: no node
+	// is to have one.
+	// +optional
+	Sessions *BGPPeerSessions `json:"sessions,omitempty"`
 }
 
 // BGPPeerList is a list of BGPPeers.

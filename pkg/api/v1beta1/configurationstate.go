@@ -47,8 +47,8 @@ type ConfigurationStateStatus struct {
 	// +optional
 	ErrorSummary string `json:"errorSummary,omitempty"`
 
-	// conditions are poolReconcilerValid (the controller's) or
-	// configReconcilerValid (a speaker's).
+	// conditions are poolReconcilerValid (the controller's), or
+	// configReconcilerValid, inService and frrInSync (a speaker's).
 	// +optional
 	// +listType=map
 	// +listMapKey=type
@@ -137,6 +137,15 @@ type SessionStatus struct {
 	// reason of the session's last end. Empty while it is established.
 	// +optional
 	Reason string `json:"reason,omitempty"`
+
+	// lastDown is when the session was lost last, also while it is established
+	// again. Absent: it never was, as far as is known.
+	// +optional
+	LastDown metav1.Time `json:"lastDown,omitzero"`
+
+	// lastReason is why the session was lost at lastDown.
+	// +optional
+	LastReason string `json:"lastReason,omitempty"`
 
 	// bfd is the state of its BFD session (up, down, init, admin-down). Empty:
 	// it has none.

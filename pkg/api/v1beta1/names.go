@@ -53,6 +53,11 @@ const (
 	AnnotationLastIPs = AnnotationPrefix + "last-ips"
 )
 
+// AnnotationPauseRepairs of a Node, an RFC 3339 time at most a day ahead: until
+// then the node's speaker reports what others change in FRR's configuration and
+// does not undo it.
+const AnnotationPauseRepairs = AnnotationPrefix + "pause-repairs-until"
+
 // Labels of ServiceL2Status and ServiceBGPStatus objects.
 const (
 	LabelNode             = "metallb.io/node"
@@ -99,6 +104,15 @@ const (
 	ConditionPoolReconcilerValid = "poolReconcilerValid"
 	// ConditionConfigReconcilerValid is written by speakers.
 	ConditionConfigReconcilerValid = "configReconcilerValid"
+	// ConditionInService is written by speakers: whether the node announces.
+	ConditionInService = "inService"
+	// ConditionServiceBGPStatusWritten is written by speakers, and only as
+	// False: the node writes no ServiceBGPStatus, because the cluster would
+	// hold too many.
+	ConditionServiceBGPStatusWritten = "serviceBGPStatusWritten"
+	// ConditionFRRInSync is written by speakers: FRR runs what they have
+	// configured, and nothing that others did to it.
+	ConditionFRRInSync = "frrInSync"
 )
 
 // ConditionAddressAssigned is the type of the condition in a Service's

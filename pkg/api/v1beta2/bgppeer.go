@@ -17,7 +17,7 @@ import (
 // +kubebuilder:printcolumn:name="ASN",type=string,JSONPath=`.spec.peerASN`
 // +kubebuilder:printcolumn:name="BFD Profile",type=string,JSONPath=`.spec.bfdProfile`
 // +kubebuilder:printcolumn:name="Multi Hops",type=string,JSONPath=`.spec.ebgpMultiHop`
-// +kubebuilder:printcolumn:name="Established",type=string,JSONPath=`.status.conditions[?(@.type=="Established")].status`
+// +kubebuilder:printcolumn:name="Established",type=string,JSONPath=`.status.sessions.summary`
 // +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].status`
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
 type BGPPeer struct {
@@ -169,6 +169,11 @@ type BGPPeerSpec struct {
 // BGPPeerStatus is what became of a BGPPeer.
 type BGPPeerStatus struct {
 	v1beta1.ObjectStatus `json:",inline"`
+
+	// sessions sums up the nodes' sessions with this router. Absent: no node
+	// is to have one.
+	// +optional
+	Sessions *v1beta1.BGPPeerSessions `json:"sessions,omitempty"`
 }
 
 // BGPPeerList is a list of BGPPeers.

@@ -47,11 +47,15 @@ func (k Kind) String() string {
 type Event struct {
 	Kind Kind
 	// Peer is the neighbour's address. A neighbour on an interface has its
-	// link-local address, without zone.
+	// link-local address, without zone; in Down it is invalid where bgpd does
+	// not know it yet, or any more, as after the loss of the interface.
 	Peer netip.Addr
 	// Instance tells BGP instances apart: the peer distinguisher, 0 for the
 	// default VRF.
 	Instance uint64
+	// VRF: the session is of another BGP instance than the default VRF's. FRR
+	// does not say of which.
+	VRF bool
 	// ASN and RouterID are the neighbour's; 0 and invalid before it has said.
 	ASN      uint32
 	RouterID netip.Addr
@@ -68,9 +72,10 @@ type Event struct {
 type session struct {
 	peer     netip.Addr
 	instance uint64
+	vrf      bool
 }
 
-func (e Event) session() session { return session{e.Peer, e.Instance} }
+func (e Event) session() session { return session{e.Peer, e.Instance, e.VRF} }
 
 // decode reads one message, which has a whole common header. ok is false for one
 // that reports no session. A report whose body cannot be read is a report all
@@ -87,13 +92,16 @@ func decode(data []byte, at time.Time) (e Event, ok bool) {
 	if h.PeerType == packet.BMP_PEER_TYPE_LOCAL_RIB {
 		return Event{}, false // bgpd's own table, not a neighbour
 	}
-	e = Event{Kind: Up, Instance: h.PeerDistinguisher, ASN: h.PeerAS, At: at}
+	e = Event{Kind: Up, Instance: h.PeerDistinguisher, VRF: h.PeerType != packet.BMP_PEER_TYPE_GLOBAL, ASN: h.PeerAS, At: at}
 	if kind == packet.BMP_MSG_PEER_DOWN_NOTIFICATION {
 		e.Kind = Down
 	}
 	e.Peer = address(h.PeerAddress)
 	if e.Peer.IsUnspecified() {
-		return Event{}, false // a neighbour on an interface that has not shown itself yet
+		if e.Kind == Up {
+			return Event{}, false
+		}
+		e.Peer = netip.Addr{}
 	}
 	if e.RouterID = address(h.PeerBGPID); e.RouterID.IsValid() && e.RouterID.IsUnspecified() {
 		e.RouterID = netip.Addr{}

@@ -94,11 +94,26 @@ func TestWhatIsNoSession(t *testing.T) {
 		"statistics": wire(t, packet.NewBMPStatisticsReport(header(0, "192.0.2.2"), nil)),
 		"bgpd's own table": wire(t, packet.NewBMPPeerUpNotification(
 			header(packet.BMP_PEER_TYPE_LOCAL_RIB, "0.0.0.0"), "0.0.0.0", 0, 0, open(), open())),
-		"an interface without neighbour": wire(t, packet.NewBMPPeerDownNotification(header(0, "0.0.0.0"), 2, nil, []byte{0, 0})),
-		"cut short":                      down(t, 4, nil, nil)[:20],
+		"cut short": down(t, 4, nil, nil)[:20],
 	} {
 		if e, ok := decode(data, time.Now()); ok {
 			t.Errorf("%s: %+v, want nothing", name, e)
+		}
+	}
+}
+
+func TestInterfaceWithoutNeighbour(t *testing.T) {
+	e, ok := decode(wire(t, packet.NewBMPPeerDownNotification(header(0, "0.0.0.0"), 2, nil, []byte{0, 0})), time.Now())
+	if !ok || e.Kind != Down || e.Peer.IsValid() || e.Reason == "" {
+		t.Errorf("%+v, want the end of a session without address", e)
+	}
+}
+
+func TestSessionInAVRF(t *testing.T) {
+	for peerType, vrf := range map[uint8]bool{packet.BMP_PEER_TYPE_GLOBAL: false, packet.BMP_PEER_TYPE_L3VPN: true, packet.BMP_PEER_TYPE_LOCAL: true} {
+		e, ok := decode(wire(t, packet.NewBMPPeerDownNotification(header(peerType, "192.0.2.2"), 4, nil, nil)), time.Now())
+		if !ok || e.VRF != vrf {
+			t.Errorf("peer type %d: %+v, want VRF %t", peerType, e, vrf)
 		}
 	}
 }
@@ -136,7 +151,7 @@ func FuzzRead(f *testing.F) {
 			if events++; events > 1000 {
 				return errors.New("enough")
 			}
-			if e.Kind != Up && e.Kind != Down || !e.Peer.IsValid() || e.Peer.IsUnspecified() {
+			if e.Kind != Up && e.Kind != Down || e.Peer.IsUnspecified() || e.Kind == Up && !e.Peer.IsValid() {
 				t.Errorf("event %+v", e)
 			}
 			return nil

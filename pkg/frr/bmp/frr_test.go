@@ -4,8 +4,6 @@ package bmp
 
 import (
 	"fmt"
-	"io"
-	"net"
 	"strings"
 	"testing"
 	"time"
@@ -36,32 +34,6 @@ const routerConf = `router bgp 65002
  neighbor 192.0.2.1 timers connect 1
 `
 
-// forward brings connections inside f's network to the listener outside it: bgpd
-// connects in its own namespace.
-func forward(t *testing.T, f *frrtest.FRR, l *Listener) {
-	t.Helper()
-	inside := f.Listen(t, "127.0.0.1:11019")
-	t.Cleanup(func() { inside.Close() })
-	go func() {
-		for {
-			conn, err := inside.Accept()
-			if err != nil {
-				return
-			}
-			out, err := net.Dial("tcp", l.Addr().String())
-			if err != nil {
-				conn.Close()
-				continue
-			}
-			go func() {
-				io.Copy(out, conn)
-				out.Close()
-				conn.Close()
-			}()
-		}
-	}()
-}
-
 // wait returns the first event that is as wanted.
 func wait(t *testing.T, l *Listener, kind Kind, peer string) Event {
 	t.Helper()
@@ -85,7 +57,7 @@ func TestRealFRR(t *testing.T) {
 	router := frrtest.Start(t, frrtest.Options{Listen: true})
 	frrtest.Link(t, "eth0", node, "192.0.2.1/24", router, "192.0.2.2/24")
 	l := listen(t)
-	forward(t, node, l)
+	node.Forward(t, "127.0.0.1:11019", l.Addr().String())
 	router.Load(t, routerConf)
 	node.Load(t, nodeConf)
 
@@ -133,7 +105,7 @@ func TestListenerThatReturnsIsToldAll(t *testing.T) {
 	router.WaitFor(t, "show bgp neighbors 192.0.2.1 json", `"bgpState":"Established"`)
 	// Only now is there somebody to connect to.
 	l := listen(t)
-	forward(t, node, l)
+	node.Forward(t, "127.0.0.1:11019", l.Addr().String())
 	wait(t, l, Connected, "")
 	state := map[string]Kind{}
 	for len(state) < 2 {

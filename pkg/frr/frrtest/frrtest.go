@@ -25,6 +25,10 @@ type Options struct {
 	Listen bool
 	// Without names daemons that are not started.
 	Without []string
+	// VRFs are names of VRFs that there are, without interfaces. Each is a
+	// network namespace, which FRR takes for one, so that the kernel need not
+	// know VRF devices.
+	VRFs []string
 }
 
 // FRR is a running one.
@@ -88,6 +92,10 @@ func Start(t testing.TB, opts Options) *FRR {
 	})
 	waitReady(t, out)
 	f.pid = onlyChild(t, cmd.Process.Pid)
+	for _, v := range opts.VRFs {
+		f.Run(t, "ip", "netns", "add", v)
+		f.Run(t, "ip", "netns", "exec", v, "ip", "link", "set", "lo", "up")
+	}
 	for _, d := range Daemons {
 		if !slices.Contains(opts.Without, d) {
 			f.StartDaemon(t, d)
@@ -157,6 +165,9 @@ func (f *FRR) StartDaemon(t testing.TB, name string) {
 	switch name {
 	case "zebra":
 		args = append(args, "-s", "90000000")
+		if len(f.opts.VRFs) > 0 {
+			args = append(args, "-w")
+		}
 	case "bgpd":
 		args = append(args, "-M", "bmp")
 		if !f.opts.Listen {
@@ -178,15 +189,15 @@ func (f *FRR) StartDaemon(t testing.TB, name string) {
 // KillDaemon kills one daemon and returns when it is gone.
 func (f *FRR) KillDaemon(t testing.TB, name string) {
 	t.Helper()
-	f.signal(t, name, "KILL")
+	f.Signal(t, name, "KILL")
 	f.wait(t, name+" to be gone", func() bool {
 		_, err := f.try("sh", "-c", f.kill(name, "0"))
 		return err != nil
 	})
 }
 
-// signal sends a signal to a daemon.
-func (f *FRR) signal(t testing.TB, name, signal string) {
+// Signal sends a signal to a daemon, such as "STOP".
+func (f *FRR) Signal(t testing.TB, name, signal string) {
 	t.Helper()
 	f.Run(t, "sh", "-c", f.kill(name, signal))
 }
@@ -267,6 +278,14 @@ func Link(t testing.TB, name string, a *FRR, addrA string, b *FRR, addrB string)
 	b.Run(t, "ip", "address", "add", addrB, "dev", name)
 	a.Run(t, "ip", "link", "set", name, "up")
 	b.Run(t, "ip", "link", "set", name, "up")
+}
+
+// Move puts an interface of f's into one of its VRFs, where it gets an address.
+func (f *FRR) Move(t testing.TB, name, vrf, addr string) {
+	t.Helper()
+	f.Run(t, "ip", "link", "set", name, "netns", vrf)
+	f.Run(t, "ip", "netns", "exec", vrf, "ip", "address", "add", addr, "dev", name)
+	f.Run(t, "ip", "netns", "exec", vrf, "ip", "link", "set", name, "up")
 }
 
 func command(t testing.TB, args ...string) {

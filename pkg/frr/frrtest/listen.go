@@ -4,6 +4,7 @@ package frrtest
 
 import (
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"runtime"
@@ -44,4 +45,30 @@ func (f *FRR) listen(addr string) (net.Listener, error) {
 		return nil, fmt.Errorf("entering the network of process %d: %w", f.pid, err)
 	}
 	return net.Listen("tcp", addr)
+}
+
+// Forward takes connections to a TCP address inside f's network to one outside,
+// until the test ends: what f's daemons connect to lives in the test.
+func (f *FRR) Forward(t testing.TB, inside, outside string) {
+	t.Helper()
+	l := f.Listen(t, inside)
+	t.Cleanup(func() { l.Close() })
+	go func() {
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			out, err := net.Dial("tcp", outside)
+			if err != nil {
+				conn.Close()
+				continue
+			}
+			go func() {
+				io.Copy(out, conn)
+				out.Close()
+				conn.Close()
+			}()
+		}
+	}()
 }

@@ -8,6 +8,9 @@
 // caused it. After each accepted load it keeps frr.conf up to date, so that an
 // FRR that restarts alone comes back with everything.
 //
+// What others do to FRR's configuration is found by Drift and undone by Repair,
+// which types the same kind of delta. Watch hears the end of each daemon.
+//
 // vtysh's own behaviour decides much of the code (observed with FRR 10.3):
 //
 //   - Each line comes back as "<prompt><line>", followed by what FRR said. The

@@ -21,6 +21,10 @@ type Options struct {
 	// ConfFile is where the configuration in force is kept for FRR's next
 	// start; empty: nowhere. It is replaced at most once a second.
 	ConfFile string
+	// RunDir is where FRR's daemons have their sockets, and where the frr
+	// container leaves the file "draining" while it is on its way out; empty:
+	// unknown. Watch needs it.
+	RunDir string
 	// Daemons must all run; nil: zebra, mgmtd, bgpd and bfdd.
 	Daemons []string
 	// Timeout is for one exchange with FRR, to which 10 ms are added for each
@@ -29,22 +33,29 @@ type Options struct {
 	// OnError hears of errors in keeping ConfFile; nil: the next Apply
 	// returns them. It is called from a goroutine of the Driver's.
 	OnError func(error)
+	// OnFound hears which FRR there is, once for each start of bgpd; nil:
+	// nobody. It must not call the Driver.
+	OnFound func(Found)
 }
 
 // Driver is FRR as seen through one vtysh. Its methods may be called from
 // several goroutines.
 type Driver struct {
-	opts   Options
-	turn   chan struct{} // held by who talks to FRR
-	forget atomic.Bool
-	file   *confFile
-	fails  chan error // the latest error in keeping the file, without OnError
+	opts     Options
+	turn     chan struct{} // held by who talks to FRR
+	forget   atomic.Bool
+	tolerate atomic.Bool
+	file     *confFile
+	fails    chan error // the latest error in keeping the file, without OnError
 
 	// With the turn:
-	shell   *shell        // nil: none runs
-	inForce *frr.Document // nil: unknown
-	refused refusals
-	closed  bool
+	shell    *shell        // nil: none runs
+	inForce  *frr.Document // nil: unknown
+	readBack bool          // inForce is what was running, and not yet worked on
+	refused  refusals
+	watched  watched
+	found    Found
+	closed   bool
 }
 
 // DownError says that a daemon of FRR's does not run, or ended meanwhile.
@@ -58,13 +69,16 @@ var ErrLocked = errors.New("FRR's configuration is locked by another session")
 // errClosed is returned after Close.
 var errClosed = errors.New("the vtysh driver is closed")
 
+// Daemons returns those of FRR's that a node runs.
+func Daemons() []string { return []string{"zebra", "mgmtd", "bgpd", "bfdd"} }
+
 // New returns a Driver. It starts nothing yet.
 func New(o Options) *Driver {
 	if o.Command == nil {
 		o.Command = []string{"vtysh"}
 	}
 	if o.Daemons == nil {
-		o.Daemons = []string{"zebra", "mgmtd", "bgpd", "bfdd"}
+		o.Daemons = Daemons()
 	}
 	if o.Timeout == 0 {
 		o.Timeout = 10 * time.Second
@@ -109,8 +123,8 @@ func (d *Driver) give() { <-d.turn }
 // at each Apply, and are typed again only when their fragment changed or FRR
 // restarted; all others are in force.
 //
-// An error means that FRR could not be asked: a DownError, ErrLocked, vtysh
-// itself, the context. What is in force is then unknown, and the next Apply
+// An error means that FRR could not be asked: a DownError, ErrLocked,
+// ErrDraining, vtysh itself, the context. What is in force is then unknown, and the next Apply
 // reads it back first. Where the error is one of keeping ConfFile, Applied is
 // valid all the same.
 func (d *Driver) Apply(ctx context.Context, doc *frr.Document) (frr.Applied, error) {
@@ -139,6 +153,9 @@ func (d *Driver) Apply(ctx context.Context, doc *frr.Document) (frr.Applied, err
 }
 
 func (d *Driver) apply(ctx context.Context, doc *frr.Document) (frr.Applied, error) {
+	if err := d.stays(); err != nil {
+		return frr.Applied{}, err
+	}
 	if d.forget.Swap(false) {
 		d.stop()
 	}
@@ -150,7 +167,10 @@ func (d *Driver) apply(ctx context.Context, doc *frr.Document) (frr.Applied, err
 		if err != nil {
 			return frr.Applied{}, d.lost(err)
 		}
-		d.inForce, d.refused = frr.ParseRunning(running), nil
+		if err := d.stays(); err != nil {
+			return frr.Applied{}, err // what was read may be the container's
+		}
+		d.inForce, d.refused, d.readBack = frr.ParseRunning(running), nil, true
 	}
 	applied, err := d.load(ctx, doc)
 	if err != nil {
@@ -162,6 +182,10 @@ func (d *Driver) apply(ctx context.Context, doc *frr.Document) (frr.Applied, err
 // load types the difference and notes what is in force then.
 func (d *Driver) load(ctx context.Context, doc *frr.Document) (frr.Applied, error) {
 	delta := frr.Diff(d.inForce, doc)
+	if d.readBack {
+		leave := d.tolerated()
+		delta.Commands = slices.DeleteFunc(delta.Commands, func(c frr.Command) bool { return leave[lineID(c.Line)] })
+	}
 	known := d.refused.still(doc)
 	l := &loader{driver: d, known: known, all: delta.Commands}
 	if err := l.load(ctx); err != nil {
@@ -175,6 +199,7 @@ func (d *Driver) load(ctx context.Context, doc *frr.Document) (frr.Applied, erro
 	}
 	d.refused = newRefusals(doc, l.refused)
 	d.inForce = settle(d.inForce, doc, l.refused)
+	d.watched.last, d.readBack = d.inForce, false
 	return frr.Applied{Commands: l.sent, Refused: l.list()}, nil
 }
 
@@ -215,6 +240,9 @@ func (d *Driver) start(ctx context.Context) error {
 	if _, err := s.ask(ctx, "terminal length 0"); err != nil {
 		return d.lost(err)
 	}
+	if err := d.discover(ctx); err != nil {
+		return d.lost(err)
+	}
 	daemons, err := s.ask(ctx, "show daemons")
 	if err != nil {
 		return d.lost(err)
@@ -227,8 +255,13 @@ func (d *Driver) start(ctx context.Context) error {
 	return nil
 }
 
-// lost ends vtysh: what FRR has done, or will say, is unknown.
+// lost ends vtysh: what FRR has done, or will say, is unknown. A daemon that has
+// ended has also lost its configuration.
 func (d *Driver) lost(err error) error {
+	var down *DownError
+	if errors.As(err, &down) {
+		d.forget.Store(true)
+	}
 	d.stop()
 	return err
 }

@@ -26,7 +26,8 @@ type confFile struct {
 	mu      sync.Mutex
 	due     *frr.Document // to be written; nil: nothing is
 	written *frr.Document // the last one
-	at      time.Time     // of the last write
+	printer frr.Printer
+	at      time.Time // of the last write
 	timer   *time.Timer
 	closed  bool
 }
@@ -60,7 +61,7 @@ func (c *confFile) write() error {
 		return nil
 	}
 	c.due, c.at = nil, time.Now()
-	if err := replace(c.path, doc.Text()); err != nil {
+	if err := replace(c.path, c.printer.Text(doc)); err != nil {
 		return fmt.Errorf("keeping the FRR configuration in %s: %w", c.path, err)
 	}
 	c.written = doc

@@ -18,7 +18,19 @@ type refusal struct {
 	fragment []frr.Line // that the line came from; nil: none that matters
 }
 
-func lineID(l frr.Line) string { return strings.Join(l.Node, "\n") + "\n\n" + l.Text }
+func lineID(l frr.Line) string { return nodeID(l.Node) + "\n\n" + l.Text }
+
+// nodeID tells one node from another. A route-map's entry is the same whether it
+// permits or denies: a delta may type its lines before it changes that.
+func nodeID(node []string) string {
+	for i, header := range node {
+		if words := strings.Fields(header); len(words) == 4 && words[0] == "route-map" {
+			node = slices.Clone(node)
+			node[i] = words[0] + " " + words[1] + " " + words[3]
+		}
+	}
+	return strings.Join(node, "\n")
+}
 
 // newRefusals notes what doc's lines were refused. What was refused along with
 // its node is not noted: it is decided anew with the node.
@@ -52,7 +64,7 @@ func (k refusals) still(doc *frr.Document) refusals {
 	return left
 }
 
-func equal(a, b frr.Line) bool { return a.Text == b.Text && slices.Equal(a.Node, b.Node) }
+func equal(a, b frr.Line) bool { return a.Text == b.Text && nodeID(a.Node) == nodeID(b.Node) }
 
 // eachFragment calls f for each refused line that is in one of doc's fragments.
 func (k refusals) eachFragment(doc *frr.Document, f func(id string, lines []frr.Line)) {
@@ -144,7 +156,7 @@ func replaced(old *frr.Document, line frr.Line) (frr.Line, bool) {
 	word, _, _ := strings.Cut(line.Text, " ")
 	for _, f := range old.Base {
 		for _, l := range f.Lines {
-			if slices.Equal(l.Node, line.Node) && strings.HasPrefix(l.Text, word) && l.Text != line.Text && sameSlot(l, line) {
+			if nodeID(l.Node) == nodeID(line.Node) && strings.HasPrefix(l.Text, word) && l.Text != line.Text && sameSlot(l, line) {
 				return l, true
 			}
 		}
@@ -165,7 +177,7 @@ func sameSlot(a, b frr.Line) bool {
 func undone(old *frr.Document, c frr.Command) []frr.Line {
 	for _, f := range old.Base {
 		for _, l := range f.Lines {
-			if l.Comment() || !slices.Equal(l.Node, c.Node) {
+			if l.Comment() || nodeID(l.Node) != nodeID(c.Node) {
 				continue
 			}
 			if delta := frr.Diff(one(l), &frr.Document{}); len(delta.Commands) == 1 && delta.Commands[0].Text == c.Text {

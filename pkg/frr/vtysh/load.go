@@ -109,6 +109,14 @@ func (l *loader) run(ctx context.Context) error {
 			i++
 			continue
 		}
+		if n := l.bulk(i); n > 0 {
+			if err := l.read(ctx, l.all[i:i+n]); err != nil {
+				return err
+			}
+			l.sent += n
+			i += n
+			continue
+		}
 		n := 1
 		for !c.Opens && !l.single && i+n < len(l.all) && n < window && l.follows(c, l.all[i+n]) {
 			n++

@@ -162,3 +162,12 @@ func TestLineThatLeavesItsNodeIsRefused(t *testing.T) {
 	has(t, f, "  neighbor 192.0.2.2 route-map 192.0.2.2-out out", "  network 10.0.0.1/32 route-map web.v4")
 	clean(t, apply(t, d, document(2)))
 }
+
+// FRR marks a remark about echo mode as it does a refusal; the line is in force.
+func TestRemarkIsNoRefusal(t *testing.T) {
+	t.Parallel()
+	f := frrtest.Start(t, frrtest.Options{})
+	d := driver(t, f, Options{})
+	clean(t, apply(t, d, document(1, edit(nil, "bfd profile fast", "  detect-multiplier 5\n", "  detect-multiplier 5\n  echo-mode\n"))))
+	has(t, f, "  echo-mode", "  detect-multiplier 5")
+}

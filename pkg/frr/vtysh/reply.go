@@ -98,7 +98,9 @@ func lostDaemon(line string) error {
 	if m := reconnect.FindStringSubmatch(line); m != nil {
 		return &lostError{DownError{m[1]}}
 	}
-	if m := notRunning.FindStringSubmatch(line); m != nil {
+	// That a daemon does not run which the product does not need is a refusal
+	// of the line that is for it.
+	if m := notRunning.FindStringSubmatch(line); m != nil && slices.Contains(Daemons(), m[1]) {
 		return &DownError{m[1]}
 	}
 	return nil
@@ -119,14 +121,19 @@ type verdict struct {
 // unmarked are beginnings of refusals that FRR prints without "% ".
 var unmarked = []string{"Malformed ", "Invalid ", "Can't ", "Cannot ", "Error", "BGP instance "}
 
+// remarks are beginnings of what FRR prints like a refusal about a line that it
+// takes.
+var remarks = []string{"Echo mode works correctly for IPv4"}
+
 // judge reads the answer to a line. What is no refusal is a note.
 func judge(text []string) verdict {
 	for i, line := range text {
-		message, ok := strings.CutPrefix(line, "% ")
-		if !ok && slices.ContainsFunc(unmarked, func(p string) bool { return strings.HasPrefix(line, p) }) {
+		message, ok := strings.CutPrefix(line, "%")
+		message = strings.TrimLeft(message, " ")
+		if !ok && notRunning.MatchString(line) || !ok && slices.ContainsFunc(unmarked, func(p string) bool { return strings.HasPrefix(line, p) }) {
 			message, ok = line, true
 		}
-		if !ok {
+		if !ok || slices.ContainsFunc(remarks, func(p string) bool { return strings.HasPrefix(message, p) }) {
 			continue
 		}
 		v := verdict{refusal: message}

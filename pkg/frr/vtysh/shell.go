@@ -32,6 +32,9 @@ type shell struct {
 	timeout time.Duration
 	read    []byte // from out, behind the last whole line
 	marks   int    // exchanges so far
+
+	bulk  *os.File      // read by vtysh as bulkFile
+	extra time.Duration // added to the time limit of the next exchange
 }
 
 // pipe is what os/exec's pipes are.
@@ -54,10 +57,16 @@ func startShell(command []string, timeout time.Duration) (*shell, error) {
 		return nil, fmt.Errorf("starting vtysh: %w", err)
 	}
 	cmd.Stderr = cmd.Stdout // warnings belong between the answers
+	bulk, err := newBulk()
+	if err != nil {
+		return nil, err
+	}
+	cmd.ExtraFiles = []*os.File{bulk}
 	if err := cmd.Start(); err != nil {
+		bulk.Close()
 		return nil, fmt.Errorf("starting vtysh: %w", err)
 	}
-	s := &shell{cmd: cmd, timeout: timeout}
+	s := &shell{cmd: cmd, timeout: timeout, bulk: bulk}
 	var ok, also bool
 	s.in, ok = in.(pipe)
 	s.out, also = out.(pipe)
@@ -84,6 +93,7 @@ func (s *shell) kill() {
 	// The process is not waited for yet, so its number is still its own.
 	syscall.Kill(-s.cmd.Process.Pid, syscall.SIGKILL)
 	s.cmd.Wait()
+	s.bulk.Close()
 }
 
 // reply is what came of one line.
@@ -110,7 +120,7 @@ func (s *shell) exchange(ctx context.Context, lines []string) ([]reply, error) {
 	s.marks++
 	// vtysh ignores comments; its echo shows that all before was answered.
 	mark := "!" + strconv.Itoa(s.marks)
-	limit := s.timeout + time.Duration(len(lines))*perLine
+	limit := s.timeout + s.extra + time.Duration(len(lines))*perLine
 	deadline := time.Now().Add(limit)
 	s.until(deadline)
 	stop := context.AfterFunc(ctx, func() {
