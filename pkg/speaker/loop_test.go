@@ -77,7 +77,7 @@ func newWorld(t *testing.T) *world {
 		defer w.log.mu.Unlock()
 		w.log.all = append(w.log.all, args)
 	}, funcr.Options{})
-	c, err := cluster.New(config, cluster.Options{Namespace: testNamespace, Endpoints: true, FieldOwner: "metallb-speaker", Host: "n1", Log: log})
+	c, err := cluster.New(config, cluster.Options{Namespace: testNamespace, Endpoints: true, FieldOwner: "metallb-speaker", Node: "n1", Host: "n1", Log: log})
 	if err != nil {
 		t.Fatal(err)
 	}

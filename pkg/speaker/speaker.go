@@ -26,7 +26,8 @@ import (
 // Options of a Speaker. All are required.
 type Options struct {
 	// Node is the name of the node in Kubernetes.
-	Node    string
+	Node string
+	// Cluster must have been made with Node in its own Options.
 	Cluster *cluster.Cluster
 	FRR     *vtysh.Driver
 	// Questions is what FRR is asked through, beside FRR, so that a long load
