@@ -72,17 +72,15 @@ func (s *setter) enter(node []string) {
 }
 
 // makeRoom takes away an entry that holds the same rule as l under another
-// number: FRR would not say that it ignores l, and keep the old one. It takes away
-// the access-list entry that l replaces, too: until the end of a transaction FRR
-// holds both against the rules that follow.
+// number: FRR would not say that it ignores l, and keep the old one.
 func (s *setter) makeRoom(l located) {
 	e, ok := listOf(l.Text)
 	if !ok || e.twice || len(l.Node) > 0 {
 		return
 	}
-	defer delete(s.was, l.slot) // what stood there is replaced
-	if old, there := s.was[l.slot]; there && !e.round {
-		s.out = append(s.out, s.undo(old))
+	if w, ok := s.was[l.slot]; ok && w.Text != l.Text { // FRR 10.3 would still count the old rule as there
+		s.out = append(s.out, s.undo(w))
+		delete(s.was, l.slot)
 	}
 	if s.rules == nil {
 		s.rules = map[string][]located{}
