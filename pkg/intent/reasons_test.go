@@ -56,7 +56,7 @@ var peerRows = []reasonRow{
 	{"source that is no address", peer("p", with("sourceAddress: eth0")), intent.InvalidSourceAddress, intent.Invalid, "BGPPeer p", "spec.sourceAddress", "eth0", []string{"address of the node"}},
 	{"router ID of IPv6", peer("p", with(`routerID: "2001:db8::1"`)), intent.InvalidRouterID, intent.Invalid, "BGPPeer p", "spec.routerID", "2001:db8::1", []string{"IPv4"}},
 	{"router ID 0", peer("p", with("routerID: 0.0.0.0")), intent.InvalidRouterID, intent.Invalid, "BGPPeer p", "spec.routerID", "0.0.0.0", []string{"other than 0.0.0.0"}},
-	{"hold time of 2 s", peer("p", with("holdTime: 2s")), intent.InvalidTimers, intent.Invalid, "BGPPeer p", "spec.holdTime", "a second or two", []string{"3s to 65535s"}},
+	{"hold time of 2 s", peer("p", with("holdTime: 2s")), intent.InvalidTimers, intent.Invalid, "BGPPeer p", "spec.holdTime", "2s", []string{"3s to 65535s"}},
 	{"hold time over 16 bits", peer("p", with("holdTime: 65536s")), intent.InvalidTimers, intent.Invalid, "BGPPeer p", "spec.holdTime", "18h12m16s", []string{"65535s"}},
 	{"hold time of half seconds", peer("p", with("holdTime: 3500ms")), intent.InvalidTimers, intent.Invalid, "BGPPeer p", "spec.holdTime", "3.5s", []string{"whole seconds"}},
 	{"keepalive over hold", peer("p", with("holdTime: 30s, keepaliveTime: 31s")), intent.InvalidTimers, intent.Invalid, "BGPPeer p", "spec.keepaliveTime", "31s", []string{"at most the hold time (30s)"}},
