@@ -23,7 +23,7 @@ func (r *resolver) warnOfPeer(p *Peer) {
 			"without bfdProfile the router keeps sending traffic to a node that died until the restart time ends (120s); set a bfdProfile, or remove enableGracefulRestart")
 	case p.GracefulRestart:
 		warn(GracefulRestartWithBFD, "spec.enableGracefulRestart", "true",
-			"with a bfdProfile FRR at times ends the session once more after a restart of the frr container (FRR issue 17337), and then the route is gone for a second or two where no other node announces it; drain the node before a planned restart, or let two nodes announce it")
+			"with a bfdProfile FRR at times ends the new session once after a restart of the whole frr container, and a route that no other node announces is gone for up to 2s; drain the node before, or let two nodes announce it")
 	}
 	if p.BFD == nil {
 		return
