@@ -288,7 +288,7 @@ func (s *Speaker) logApplied(applied frr.Applied, took time.Duration) {
 	}
 	for _, r := range applied.Refused {
 		if !known[r.Line.Text+r.Message] {
-			s.Log.Info("FRR refuses a line", "node", s.Node, "line", status.Masked(r.Line.Text), "reason", r.Message, "objects", fmt.Sprint(r.Origins))
+			s.Log.Info("FRR refuses a line", "node", s.Node, "line", intent.Masked(r.Line.Text), "reason", r.Message, "objects", fmt.Sprint(r.Origins))
 		}
 	}
 }
