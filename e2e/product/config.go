@@ -86,6 +86,7 @@ spec:
       - name: web
         image: lab.local/web:1
         imagePullPolicy: IfNotPresent
+        resources: {requests: {cpu: 100m}}
         env:
         - name: NODE_NAME
           valueFrom: {fieldRef: {fieldPath: spec.nodeName}}

@@ -3,10 +3,15 @@
 package scenarios_test
 
 import (
+	"context"
+	"maps"
 	"net/netip"
+	"os"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 )
 
 // commands are those of the documents, with <namespace> and <service-name> filled
@@ -59,6 +64,57 @@ var commands = []struct {
 	{"kubectl -n metallb-system describe deploy controller", []string{"Name: +controller", "Available +True"}},
 }
 
+// guide are the command lines of deploy/docs/operating.md, as they stand there but
+// for the names of node and Service, and what their output has. What comes before
+// " #" in a line counts.
+var guide = map[string][]string{
+	"kubectl -n metallb-system get pods -o wide":                                                                                   {`(?m)^speaker-.* n3 `},
+	"kubectl -n metallb-system get ipaddresspools,bgppeers,bgpadvertisements,bfdprofiles":                                          {"ipaddresspool.metallb.io/prod-pool", "bgppeer.metallb.io/tor1", "bgpadvertisement.metallb.io/prod-adv", "bfdprofile.metallb.io/tor-bfd"},
+	"kubectl get services -A | grep LoadBalancer":                                                                                  {"ADDRESS"},
+	`kubectl -n metallb-system logs -l app=metallb,component=speaker -c speaker --tail=-1 | grep "BGP session"`:                    {"BGP session established.*tor1"},
+	"kubectl -n metallb-system wait --for=condition=Ready bgppeer/tor1 ipaddresspool/prod-pool":                                    {"bgppeer.metallb.io/tor1 condition met", "ipaddresspool.metallb.io/prod-pool condition met"},
+	"kubectl describe service web":                                                                                                 {`nodeAssigned .*announcing from node "n1", "n2", "n3" with protocol "bgp"`},
+	"kubectl -n metallb-system get servicebgpstatuses -l metallb.io/service-name=web,metallb.io/service-namespace=default -o wide": {`(?m)^bgp-\S+ +n1 +web +NS`, `(?m)^bgp-\S+ +n3 +web +NS`},
+	`kubectl -n metallb-system get servicebgpstatuses -l metallb.io/node=worker-1 -o jsonpath='{range .items[*]}{.status.serviceNamespace}/{.status.serviceName}: {.status.peers}{"\n"}{end}'`: {`(?m)^NS/web: \["tor1","tor2"\]$`},
+	"kubectl -n metallb-system get bgppeers":                                                                                                              {`(?m)^tor1 .* 3/3`, `(?m)^tor2 .* 3/3`},
+	"kubectl -n metallb-system describe bgppeer tor1":                                                                                                     {`Established: +3`, `Bfd Up: +3`},
+	"kubectl -n metallb-system get configurationstate speaker-worker-1 -o jsonpath='{.status.sessions}'":                                                  {`"peer":"tor1"`, `"state":"Established"`},
+	`kubectl -n metallb-system exec ds/speaker -c frr -- vtysh -c "show bgp summary"`:                                                                     {`172\.30\.0\.1 `, `Total number of neighbors 2`},
+	`kubectl -n metallb-system exec ds/speaker -c frr -- vtysh -c "show bfd peers brief"`:                                                                 {`172\.30\.0\.1\d +172.30.0.1 +up`},
+	`kubectl -n metallb-system exec ds/speaker -c frr -- vtysh -c "show bfd peers"`:                                                                       {`peer 172\.30\.0\.1 `, `Status: up`},
+	`kubectl -n metallb-system exec ds/speaker -c frr -- vtysh -c "show running-config"`:                                                                  {`network ADDRESS/32 route-map prod-adv\.v4`},
+	"kubectl -n metallb-system exec ds/speaker -c speaker -- mirror-status":                                                                               {"ADDRESS/32"},
+	`kubectl annotate node NODE --overwrite metallb.io/pause-repairs-until="$(date -u -d '+30 min' +%Y-%m-%dT%H:%M:%SZ)"`:                                 {"node/n1 annotated"},
+	`kubectl -n metallb-system get configurationstate speaker-NODE -o jsonpath='{.status.conditions[?(@.type=="frrInSync")]}'`:                            {`"reason":"RepairsPaused"`},
+	"kubectl annotate node NODE metallb.io/pause-repairs-until-":                                                                                          {"node/n1 annotated"},
+	"kubectl label node NODE node.kubernetes.io/exclude-from-external-load-balancers=":                                                                    {"node/n1 labeled"},
+	`kubectl -n metallb-system wait configurationstate/speaker-NODE --for=jsonpath='{.status.conditions[?(@.type=="inService")].reason}'=RoutesWithdrawn`: {"condition met"},
+	"kubectl label node NODE node.kubernetes.io/exclude-from-external-load-balancers-":                                                                    {"node/n1 unlabeled"},
+}
+
+// guideLines are the command lines of the operating guide.
+func guideLines(t *testing.T) []string {
+	t.Helper()
+	text, err := os.ReadFile("../../deploy/docs/operating.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var lines []string
+	inside := false
+	for line := range strings.Lines(string(text)) {
+		line = strings.TrimSpace(line)
+		if strings.HasPrefix(line, "```") {
+			inside = line == "```sh"
+			continue
+		}
+		if inside {
+			line, _, _ = strings.Cut(line, " #")
+			lines = append(lines, strings.TrimSpace(line))
+		}
+	}
+	return lines
+}
+
 // The commands of the documents work as they stand there.
 func TestCommandsOfTheDocuments(t *testing.T) {
 	ctx, w := begin(t)
@@ -73,19 +129,54 @@ func TestCommandsOfTheDocuments(t *testing.T) {
 	rec.reach(t, ctx, host(addr), everywhere...)
 	w.answers(t, ctx, netip.AddrPortFrom(addr, 80), "n2")
 	w.says(t, ctx, verdict{"BGPPeer tor1", "Established", "True", "", nil}, verdict{"BGPPeer tor2", "Established", "True", "", nil})
+	names := strings.NewReplacer("NS", ns, "ADDRESS", regexp.QuoteMeta(addr.String()))
 	for _, c := range commands {
-		line := strings.ReplaceAll(c.line, "NS", ns)
+		w.outputs(t, ctx, names.Replace(c.line), c.want, names)
+	}
+	t.Cleanup(func() {
+		if _, err := w.shell(context.Background(), "kubectl annotate node n1 metallb.io/pause-repairs-until- && kubectl label node n1 "+excludeLabel+"-"); err != nil {
+			t.Error(err)
+		}
+	})
+	w.watched(t, ctx)
+	here := strings.NewReplacer("worker-1", "n1", "NODE", "n1", "service-namespace=default", "service-namespace="+ns, "service web", "service web -n "+ns)
+	missing := maps.Clone(guide)
+	for _, line := range guideLines(t) {
+		want, known := guide[line]
+		if !known {
+			t.Errorf("%s\nstands in the operating guide, and what it is to print is not known here", line)
+		}
+		delete(missing, line)
+		w.outputs(t, ctx, here.Replace(line), want, names)
+	}
+	for line := range missing {
+		t.Errorf("%s\ndoes not stand in the operating guide", line)
+	}
+	rec.reach(t, ctx, host(addr), everywhere...)
+	w.agree(t, ctx)
+}
+
+// outputs runs a command line until its output has everything that is wanted: some
+// of it is about what takes its time.
+func (w *world) outputs(t *testing.T, ctx context.Context, line string, want []string, names *strings.Replacer) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(ctx, waitLimit)
+	defer cancel()
+	for {
 		out, err := w.shell(ctx, line)
 		if err != nil {
 			t.Error(err)
-			continue
+			return
 		}
-		for _, want := range c.want {
-			want = strings.ReplaceAll(want, "ADDRESS", regexp.QuoteMeta(addr.String()))
-			if !regexp.MustCompile(want).MatchString(out) {
-				t.Errorf("%s\nits output lacks %s:\n%s", line, want, out)
-			}
+		lacks := slices.IndexFunc(want, func(want string) bool { return !regexp.MustCompile(names.Replace(want)).MatchString(out) })
+		if lacks < 0 {
+			return
+		}
+		select {
+		case <-ctx.Done():
+			t.Errorf("%s\nits output lacks %s:\n%s", line, names.Replace(want[lacks]), out)
+			return
+		case <-time.After(200 * time.Millisecond):
 		}
 	}
-	w.agree(t, ctx)
 }

@@ -87,7 +87,7 @@ func TestNodeLeavesService(t *testing.T) {
 			w.sameSessions(t, ctx, sessions)
 			w.agree(t, ctx)
 			if !c.killed { // what has just started tells no story
-				w.told(t, ctx, n, since, "RoutesMarked", "RoutesWithdrawn", "InService")
+				w.toldSteps(t, ctx, n, since, "RoutesMarked", "RoutesWithdrawn", "InService")
 			}
 		})
 	}
@@ -100,8 +100,8 @@ func (w *world) step(t *testing.T, ctx context.Context, n *lab.Node, reason stri
 		`--for=jsonpath={.status.conditions[?(@.type=="inService")].reason}=`+reason)
 }
 
-// told waits until there are events on the Node, in that order.
-func (w *world) told(t *testing.T, ctx context.Context, n *lab.Node, since time.Time, want ...string) {
+// toldSteps waits until there are events on the Node, in that order.
+func (w *world) toldSteps(t *testing.T, ctx context.Context, n *lab.Node, since time.Time, want ...string) {
 	t.Helper()
 	w.eventually(t, ctx, fmt.Sprintf("events %v on Node %s", want, n.Name), func() error {
 		out, err := w.Kubectl(ctx, "get", "events", "-n", "default", "--sort-by=.lastTimestamp", "-o", "json",

@@ -38,6 +38,7 @@ spec:
         image: lab.local/web:1
         imagePullPolicy: IfNotPresent
         args: [-linger=5s]
+        resources: {requests: {cpu: 100m}}
         env: [{name: NODE_NAME, valueFrom: {fieldRef: {fieldPath: spec.nodeName}}}]
         readinessProbe: {httpGet: {port: 8080, path: /healthz}, periodSeconds: 1, failureThreshold: 1}
 `, app, namespace, len(everywhere), version)
@@ -55,9 +56,25 @@ func (w *world) lossless(t *testing.T, ctx context.Context, rec *recording, to n
 	d := s.Stop()
 	t.Log(d)
 	if d.Lost != 0 || d.Sent < 2000 {
-		t.Errorf("%d of %d datagrams lost from %s to %s, want none; routes meanwhile:\n%s",
-			d.Lost, d.Sent, d.First.Format("05.000"), d.Last.Format("05.000"), rec.since(from))
+		t.Errorf("%d of %d datagrams lost from %s to %s, want none; routes meanwhile:\n%s%s",
+			d.Lost, d.Sent, d.First.Format("05.000"), d.Last.Format("05.000"), rec.since(from), w.overflows(ctx))
 	}
+}
+
+// overflows counts the datagrams that have come to a pod so far and found its
+// socket's buffer full: the application was not given the processor in time, and
+// nobody else has lost them.
+func (w *world) overflows(ctx context.Context) string {
+	const count = `for p in $(pidof web); do awk '$1 == "Udp:" { n = $6 } END { print n }' /proc/$p/net/snmp; done`
+	var b strings.Builder
+	for _, n := range w.Nodes() {
+		out, err := n.Exec(ctx, "bash", "-c", count)
+		if err != nil {
+			out += err.Error()
+		}
+		fmt.Fprintf(&b, "pods on %s whose buffer was full: %s\n", n.Name, strings.Join(strings.Fields(out), ", "))
+	}
+	return b.String()
 }
 
 // polite brings up a Service with politeDeployment behind it, on all nodes and

@@ -298,7 +298,7 @@ func (s *Speaker) logApplied(before frr.Applied, took time.Duration) {
 	}
 	for _, r := range s.applied.Refused {
 		if !known[r.Line.Text+r.Message] {
-			s.Log.Info("FRR refuses a line", "node", s.Node, "line", status.Masked(r.Line.Text), "reason", r.Message, "objects", fmt.Sprint(r.Origins))
+			s.Log.Info("FRR refuses a line", "node", s.Node, "line", intent.Masked(r.Line.Text), "reason", r.Message, "objects", fmt.Sprint(r.Origins))
 		}
 	}
 }

@@ -120,8 +120,8 @@ func (d *Driver) give() { <-d.turn }
 
 // Apply brings FRR to the whole desired configuration by typing what differs
 // from the one in force. Lines that FRR does not accept are in Applied.Refused,
-// at each Apply, and are typed again only when their fragment changed or FRR
-// restarted; all others are in force.
+// at each Apply, and are typed again only when their fragment changed, something
+// else but networks was taken away, or FRR restarted; all others are in force.
 //
 // An error means that FRR could not be asked: a DownError, ErrLocked,
 // ErrDraining, vtysh itself, the context. What is in force is then unknown, and the next Apply
@@ -186,7 +186,7 @@ func (d *Driver) load(ctx context.Context, doc *frr.Document) (frr.Applied, erro
 		leave := d.tolerated()
 		delta.Commands = slices.DeleteFunc(delta.Commands, func(c frr.Command) bool { return leave[lineID(c.Line)] })
 	}
-	known := d.refused.still(doc)
+	known := d.refused.still(doc).unless(delta.Commands)
 	l := &loader{driver: d, known: known, all: delta.Commands}
 	if err := l.load(ctx); err != nil {
 		return frr.Applied{}, err

@@ -64,6 +64,17 @@ func (k refusals) still(doc *frr.Document) refusals {
 	return left
 }
 
+// unless returns k, or nothing where commands take something away: lines may have
+// been refused because of that. A network is never the cause.
+func (k refusals) unless(commands []frr.Command) refusals {
+	if len(k) > 0 && slices.ContainsFunc(commands, func(c frr.Command) bool {
+		return c.Undo && !strings.HasPrefix(c.Text, "no network ") && k.why(c) == ""
+	}) {
+		return nil
+	}
+	return k
+}
+
 func equal(a, b frr.Line) bool { return a.Text == b.Text && nodeID(a.Node) == nodeID(b.Node) }
 
 // eachFragment calls f for each refused line that is in one of doc's fragments.

@@ -62,6 +62,31 @@ func TestRefusedLineIsTriedAgainWhenItsFragmentChanges(t *testing.T) {
 	has(t, f, " neighbor 192.0.2.2 ttl-security hops 2", "- neighbor 192.0.2.2 ebgp-multihop 3")
 }
 
+// What another fragment's line had kept out is in force when that one goes, and is
+// not tried again for a network that goes.
+func TestRefusedLineIsTriedAgainWhenItsCauseGoes(t *testing.T) {
+	t.Parallel()
+	f := frrtest.Start(t, frrtest.Options{})
+	d := driver(t, f, Options{})
+	labeled := [2]string{"user's", "router bgp 65100\n address-family ipv6 labeled-unicast\n  neighbor 192.0.2.2 activate\n"}
+	unicast := [2]string{"ipv6", "router bgp 65100\n address-family ipv6 unicast\n  neighbor 192.0.2.2 activate\n"}
+	clean(t, apply(t, d, document(2, labeled)))
+	for _, networks := range []int{2, 1} {
+		a := apply(t, d, document(networks, labeled, unicast))
+		if len(a.Refused) != 1 || !strings.Contains(a.Refused[0].Message, "Cannot activate peer for both") {
+			t.Fatalf("refused: %+v, want the second family", a.Refused)
+		}
+		if networks == 1 && a.Commands != 1 {
+			t.Errorf("typed %d commands, want 1: that of the network", a.Commands)
+		}
+	}
+	clean(t, apply(t, d, document(1, unicast)))
+	none(t, apply(t, d, document(1, unicast)))
+	if got := f.Running(t); !strings.Contains(got, "address-family ipv6 unicast\n  neighbor 192.0.2.2 activate\n") || strings.Contains(got, "labeled") {
+		t.Errorf("FRR runs\n%s", got)
+	}
+}
+
 func TestSettingsThatExcludeEachOtherAreSwapped(t *testing.T) {
 	t.Parallel()
 	f := frrtest.Start(t, frrtest.Options{})
