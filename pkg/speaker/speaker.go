@@ -23,7 +23,7 @@ import (
 	"metallb.io/metallb-frr/pkg/telemetry"
 )
 
-// Options of a Speaker. All are required.
+// Options of a Speaker. They are required where nothing else is said.
 type Options struct {
 	// Node is the name of the node in Kubernetes.
 	Node string
