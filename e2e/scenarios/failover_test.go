@@ -86,16 +86,6 @@ func TestPowerCut(t *testing.T) {
 	w.answers(t, ctx, f.To, "n1", "n2")
 	w.agree(t, ctx, n.Name)
 
-	if os.Getenv("XQUICK") != "" {
-		w.lossless(t, ctx, rec, f.To, func() {
-			if err := f.Repair(ctx, n, product.PowerCut); err != nil {
-				t.Fatal(err)
-			}
-			rec.reach(t, ctx, host(f.To.Addr()), everywhere...)
-			time.Sleep(5*time.Second)
-		})
-		return
-	}
 	// Until Kubernetes has missed the node, the others pass on to its pod.
 	w.kubectl(t, ctx, "wait", "node/"+n.Name, "--for=condition=Ready=Unknown", "--timeout=60s")
 	w.eventually(t, ctx, "the others to pass on to their own pods alone", func() error {

@@ -42,7 +42,8 @@ func main() {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
 	defer stop()
-	pc, err := net.ListenPacket("udp", *addr)
+	listen := net.ListenConfig{Control: largeBuffer}
+	pc, err := listen.ListenPacket(ctx, "udp", *addr)
 	if err != nil {
 		log.Fatalf("listening on udp %s: %v", *addr, err)
 	}
@@ -67,6 +68,16 @@ func main() {
 	if err := srv.ListenAndServe(); !errors.Is(err, http.ErrServerClosed) {
 		log.Fatalf("serving HTTP on %s: %v", *addr, err)
 	}
+}
+
+// largeBuffer gives a socket room for seconds of datagrams: on a busy machine this
+// program may not run for longer than the usual 200 kB last, and what the kernel
+// drops then would look as if the network had lost it. It takes CAP_NET_ADMIN;
+// without it the room is the usual one.
+func largeBuffer(_, _ string, c syscall.RawConn) error {
+	return c.Control(func(fd uintptr) {
+		_ = syscall.SetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_RCVBUFFORCE, 8<<20)
+	})
 }
 
 // serveUDP answers each datagram with the line for its sender and its own text.
