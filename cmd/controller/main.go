@@ -24,6 +24,7 @@ import (
 
 	"metallb.io/metallb-frr/pkg/cluster"
 	"metallb.io/metallb-frr/pkg/controller"
+	"metallb.io/metallb-frr/pkg/intent"
 	"metallb.io/metallb-frr/pkg/telemetry"
 )
 
@@ -45,6 +46,8 @@ const namespaceFile = "/var/run/secrets/kubernetes.io/serviceaccount/namespace"
 type flags struct {
 	telemetry.Flags
 	namespace, podName, class string
+	ignoreExclude             bool
+	drainOn                   intent.DrainOn
 	elect                     bool
 	ignored                   []string // those that were given
 }
@@ -54,6 +57,11 @@ func (f *flags) register(fs *flag.FlagSet) {
 	fs.StringVar(&f.namespace, "namespace", os.Getenv("METALLB_NAMESPACE"), "`namespace` of the configuration (env METALLB_NAMESPACE); empty: the pod's own")
 	fs.StringVar(&f.podName, "pod-name", os.Getenv("METALLB_POD_NAME"), "`name` of the own pod, which becomes the owner of the ConfigurationState (env METALLB_POD_NAME); empty: it has none")
 	fs.StringVar(&f.class, "lb-class", "", "the spec.loadBalancerClass of the Services to handle; empty: those without a `class`")
+	fs.BoolVar(&f.ignoreExclude, "ignore-exclude-lb", false, "as given to the speakers, so that events name the right nodes")
+	fs.Func("drain-on", "`list` as given to the speakers, so that events name the right nodes", func(text string) (err error) {
+		f.drainOn, err = intent.ParseDrainOn(text)
+		return err
+	})
 	fs.BoolVar(&f.elect, "leader-elect", true, "work only while holding the Lease "+name+"; false is for a single replica that never overlaps its successor")
 	for _, known := range []struct{ flag, about string }{
 		{"ml-secret-name", "memberlist secret"},
@@ -165,12 +173,14 @@ func newController(ctx context.Context, cfg *rest.Config, log logr.Logger, f *fl
 		return nil, err
 	}
 	c, err := cluster.New(cfg, cluster.Options{
-		Namespace:         namespace,
-		LoadBalancerClass: f.class,
-		Endpoints:         true,
-		StatusWriter:      true,
-		FieldOwner:        name,
-		Log:               log,
+		Namespace:          namespace,
+		LoadBalancerClass:  f.class,
+		IgnoreExcludeLabel: f.ignoreExclude,
+		DrainOn:            f.drainOn,
+		Endpoints:          true,
+		StatusWriter:       true,
+		FieldOwner:         name,
+		Log:                log,
 	})
 	if err != nil {
 		return nil, err

@@ -208,3 +208,16 @@ func TestManifestsAreTheChartsDefaultRendering(t *testing.T) {
 		t.Errorf("deploy/manifests/metallb-frr.yaml is old; run deploy/manifests/generate (%v)", err)
 	}
 }
+
+// What takes a node out of service is told to both programs: the speakers act on
+// it, and the controller names the nodes that announce.
+func TestBothProgramsKnowWhatTakesANodeOutOfService(t *testing.T) {
+	for set, want := range map[string]string{
+		"speaker.ignoreExcludeLB=true": "--ignore-exclude-lb=true\n",
+		"speaker.drainOn={cordon}":     "--drain-on=cordon\n",
+	} {
+		if out, err := render(t, set); err != nil || strings.Count(out, want) != 2 {
+			t.Errorf("--set %s: %q is there %d times, want 2; %v", set, want, strings.Count(out, want), err)
+		}
+	}
+}

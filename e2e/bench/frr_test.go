@@ -41,7 +41,7 @@ func TestDifferingCountsWhatIsSet(t *testing.T) {
 
 func TestUsualRenderingHasAnEntryPerList(t *testing.T) {
 	const services = 3
-	text := usualRendering(services)
+	text := usualRendering("n1", services)
 	if got, want := strings.Count(text, "\nip prefix-list "), 3*services*neighbours; got != want {
 		t.Errorf("%d prefix-list entries, want %d", got, want)
 	}

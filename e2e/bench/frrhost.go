@@ -36,7 +36,7 @@ mount -o remount,bind,ro "$root"
 for d in etc/frr run var/lib/frr var/tmp/frr var/log tmp; do
 	mount -t tmpfs -o mode=777 frr "$root/$d"
 done
-mount -t proc proc "$root/proc"
+mount --rbind /proc "$root/proc"
 mount --rbind /dev "$root/dev"
 mkdir -m 777 "$root/run/frr" "$root/var/log/frr"
 ip link set lo up

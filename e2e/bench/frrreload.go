@@ -20,7 +20,11 @@ const reloadFile = "/run/frr-reload.conf"
 
 func (e *reloadEngine) apply(ctx context.Context, services int) (change, error) {
 	var c change
-	if err := os.WriteFile(e.node.path(reloadFile), []byte(usualRendering(services)), 0o600); err != nil {
+	name, err := os.Hostname()
+	if err != nil {
+		return c, err
+	}
+	if err := os.WriteFile(e.node.path(reloadFile), []byte(usualRendering(name, services)), 0o600); err != nil {
 		return c, err
 	}
 	const tool = "/usr/lib/frr/frr-reload.py"
@@ -60,14 +64,14 @@ func differing(said string) int {
 // usualRendering is frr.conf with the routes of so many Services: for each
 // neighbour a prefix-list of what it may have, one for each community and one for
 // each local preference, of one entry for each prefix.
-func usualRendering(services int) string {
+func usualRendering(hostname string, services int) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, `log stdout informational
 log timestamp precision 3
 hostname %s
 ip nht resolve-via-default
 ipv6 nht resolve-via-default
-`, frrNode)
+`, hostname)
 	for i := range neighbours {
 		id := neighbourAddr(i).String()
 		fmt.Fprintf(&b, "route-map %s-in deny 20\n", id)

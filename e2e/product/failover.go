@@ -83,12 +83,7 @@ func (f Failover) Fail(ctx context.Context, n *lab.Node, fault Fault) (Outage, e
 	fail := func(err error) (Outage, error) {
 		return Outage{}, fmt.Errorf("%s of %s: %w", fault.Name, n.Name, err)
 	}
-	stream, err := f.steady(ctx, n)
-	if err != nil {
-		return fail(err)
-	}
-	defer stream.Stop()
-	watching, cancel := context.WithTimeoutCause(ctx, outageLimit, fmt.Errorf("it was not gone after %s", outageLimit))
+	watching, cancel := context.WithTimeoutCause(ctx, 2*outageLimit, fmt.Errorf("it was not gone after %s", outageLimit))
 	defer cancel()
 	var watched []<-chan lab.RouteEvent
 	for _, r := range f.Lab.Routers() {
@@ -98,13 +93,18 @@ func (f Failover) Fail(ctx context.Context, n *lab.Node, fault Fault) (Outage, e
 		}
 		watched = append(watched, events)
 	}
+	stream, err := f.steady(ctx, n)
+	if err != nil {
+		return fail(err)
+	}
+	defer stream.Stop()
 	began := time.Now()
 	if err := fault.strike(ctx, n); err != nil {
 		return fail(err)
 	}
 	var last time.Time
 	for i, events := range watched {
-		at, err := f.gone(events, n)
+		at, err := f.gone(events, n, began)
 		if err != nil {
 			return fail(fmt.Errorf("waiting for %s to let it go: %w", f.Lab.Routers()[i].Name, errors.Join(err, context.Cause(watching))))
 		}
@@ -122,23 +122,27 @@ func (f Failover) Fail(ctx context.Context, n *lab.Node, fault Fault) (Outage, e
 	return Outage{Gone: last.Sub(began), Delivery: d}, nil
 }
 
-// gone returns when a router's kernel had the node as a next hop no more.
-func (f Failover) gone(events <-chan lab.RouteEvent, n *lab.Node) (time.Time, error) {
+// gone returns when a router's kernel had the node as a next hop no more, after began.
+func (f Failover) gone(events <-chan lab.RouteEvent, n *lab.Node, began time.Time) (time.Time, error) {
 	for e := range events {
-		if e.Route.Prefix == Host(f.To.Addr()) && (e.Deleted || !slices.Contains(e.Route.NextHops, n.Addr4)) {
+		if e.Time.After(began) && e.Route.Prefix == Host(f.To.Addr()) && (e.Deleted || !slices.Contains(e.Route.NextHops, n.Addr4)) {
 			return e.Time, nil
 		}
 	}
 	return time.Time{}, errors.New("the kernel's events ended")
 }
 
-// steady returns a stream that goes through the node and has lost nothing for half
-// a second.
+// steady returns a stream that goes through the node, the next hop of all routers,
+// and has lost nothing for half a second.
 func (f Failover) steady(ctx context.Context, n *lab.Node) (*Datagrams, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, outageLimit, errors.New("the stream did not become steady"))
 	defer cancel()
 	const enough, young = failoverRate / 2, failoverRate / 10 // the young may still be answered
 	for {
+		// A busy machine ends sessions with a short BFD interval by itself.
+		if err := f.Settle(ctx); err != nil {
+			return nil, err
+		}
 		// Not ctx: the stream outlives it.
 		stream, err := StartDatagrams(context.WithoutCancel(ctx), f.Lab.Client(0), f.To, failoverFlows, failoverRate)
 		if err != nil {
@@ -147,11 +151,27 @@ func (f Failover) steady(ctx context.Context, n *lab.Node) (*Datagrams, error) {
 		if err := stream.Past(ctx, enough+young); err != nil {
 			return nil, fmt.Errorf("%w; at last %s", err, stream.Stop())
 		}
-		if d := stream.between(0, enough); d.Lost == 0 && d.ByNode[n.Name] > 0 {
+		all, err := f.nextHop(ctx, n)
+		if err != nil {
+			stream.Stop()
+			return nil, err
+		}
+		if d := stream.between(0, enough); all && d.Lost == 0 && d.ByNode[n.Name] > 0 {
 			return stream, nil
 		}
 		stream.Stop()
 	}
+}
+
+// nextHop reports whether all routers have the node as a next hop.
+func (f Failover) nextHop(ctx context.Context, n *lab.Node) (bool, error) {
+	for _, r := range f.Lab.Routers() {
+		route, err := r.Route(ctx, Host(f.To.Addr()))
+		if err != nil || !slices.Contains(route.NextHops, n.Addr4) {
+			return false, err
+		}
+	}
+	return true, nil
 }
 
 // Repair undoes the fault and waits until all is as before.

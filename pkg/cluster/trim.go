@@ -99,7 +99,6 @@ func trimNode(n *corev1.Node) *corev1.Node {
 	for _, taint := range n.Spec.Taints {
 		t.Spec.Taints = append(t.Spec.Taints, corev1.Taint{Key: taint.Key, Value: taint.Value, Effect: taint.Effect})
 	}
-	// trimNode keeps a Node's labels, our annotations, InternalIPs and the two conditions that matter,
 	for _, c := range n.Status.Conditions {
 		t.Status.Conditions = append(t.Status.Conditions, corev1.NodeCondition{Type: c.Type, Status: c.Status})
 	}

@@ -42,6 +42,7 @@ func (p bfdPair) load(t *testing.T, f *frrtest.FRR, as int, peer string, peerAS 
  profile fast
   transmit-interval 100
   receive-interval 100
+  detect-multiplier 10
 %[1]s
 router bgp %[2]d
  no bgp ebgp-requires-policy

@@ -83,31 +83,37 @@ type builder struct {
 }
 
 func (b *builder) add(key string, origins []intent.Ref, node []string, template string, data map[string]any) *Fragment {
-	f := &Fragment{Key: key, Origins: origins, Lines: b.render(template, node, data, origins)}
+	f := &Fragment{Key: key, Origins: origins}
+	b.fill(f, template, node, data)
+	if f.failed != nil && len(b.doc.Unrendered) < maxUnrendered {
+		b.doc.Unrendered = append(b.doc.Unrendered, *f.failed)
+	}
 	b.doc.Base = append(b.doc.Base, f)
 	return f
 }
 
-// render executes a template. Where one of the user's own fails on what it is
-// given, although it worked on the samples, the built-in one takes its place.
-func (b *builder) render(name string, node []string, data map[string]any, origins []intent.Ref) []Line {
+// maxUnrendered bounds Document.Unrendered.
+const maxUnrendered = 100
+
+// fill executes a template for a fragment. Where one of the user's own fails on
+// what it is given, although it worked on the samples, the built-in one takes its
+// place.
+func (b *builder) fill(f *Fragment, name string, node []string, data map[string]any) {
 	if b.seen != nil {
 		b.seen(name, data)
 	}
 	lines, err := b.o.Templates.try(name, node, data)
 	if err != nil && b.o.Templates.own {
-		if len(b.doc.Unrendered) < 100 {
-			b.doc.Unrendered = append(b.doc.Unrendered, Refusal{
-				Line: Line{Text: name + ".tmpl"}, Origins: append(slices.Clip(origins), TemplatesRef),
-				Message: fmt.Sprintf("your own template fails here and the built-in one is used: %v", err),
-			})
+		f.failed = &Refusal{
+			Line: Line{Text: name + ".tmpl"}, Origins: append(slices.Clip(f.Origins), TemplatesRef),
+			Message: fmt.Sprintf("your own template fails here and the built-in one is used: %v", err),
 		}
 		lines, err = builtIn.try(name, node, data)
 	}
 	if err != nil && b.err == nil {
 		b.err = err
 	}
-	return lines
+	f.Lines = lines
 }
 
 // classesOf returns the classes of all routers, by name: VRFs may share some.
@@ -183,13 +189,7 @@ func (b *builder) router(r *plan.Router) {
 }
 
 func (b *builder) networks(prev *Document, p *plan.NodePlan) {
-	if prev != nil {
-		for _, r := range prev.Unrendered { // of networks that are taken from prev
-			if r.Line.Text == "network.tmpl" {
-				b.doc.Unrendered = append(b.doc.Unrendered, r)
-			}
-		}
-	}
+	defer b.unrendered(prev)
 	if prev != nil && b.patch(prev, p) {
 		b.extraNetworks(len(b.doc.touched) == 0)
 		return
@@ -209,7 +209,7 @@ func (b *builder) networks(prev *Document, p *plan.NodePlan) {
 					continue
 				}
 			}
-			b.doc.Networks[key] = b.network(header, route)
+			b.doc.Networks[key] = b.network(key, header, route)
 		}
 	}
 	b.extraNetworks(false)
@@ -238,25 +238,55 @@ func (b *builder) patch(prev *Document, p *plan.NodePlan) bool {
 	for _, r := range p.Routers {
 		prefixes, _ := r.Touched(prev.routers[slices.Index(p.Routers, r)])
 		for _, prefix := range prefixes {
+			key := NetworkKey{r.VRF, prefix}
 			if route := r.Routes[prefix]; route != nil {
-				b.doc.Networks[NetworkKey{r.VRF, prefix}] = b.network(routerNode(r), route)
+				b.doc.Networks[key] = b.network(key, routerNode(r), route)
 			} else {
-				delete(b.doc.Networks, NetworkKey{r.VRF, prefix})
+				delete(b.doc.Networks, key)
 			}
 		}
 	}
 	return true
 }
 
-func (b *builder) network(header []string, route *plan.Route) *Fragment {
+func (b *builder) network(key NetworkKey, header []string, route *plan.Route) *Fragment {
 	f := &Fragment{Key: "network " + route.Prefix.String(), route: route}
 	for _, s := range route.Services {
 		f.Origins = append(f.Origins, s.Ref())
 	}
-	f.Lines = b.render("network", familyNode(header, route.Class.Family), map[string]any{
+	b.fill(f, "network", familyNode(header, route.Class.Family), map[string]any{
 		"Prefix": route.Prefix.String(), "Class": route.Class.Name,
-	}, f.Origins)
+	})
+	if f.failed != nil {
+		b.fail(key, f)
+	}
 	return f
+}
+
+func (b *builder) fail(key NetworkKey, f *Fragment) {
+	if b.doc.failed == nil {
+		b.doc.failed = map[NetworkKey]*Fragment{}
+	}
+	if len(b.doc.failed) < maxUnrendered {
+		b.doc.failed[key] = f
+	}
+}
+
+// unrendered reports the networks that a template of the user's failed for: now,
+// and in prev where they are still what they were.
+func (b *builder) unrendered(prev *Document) {
+	if prev != nil {
+		for key, f := range prev.failed {
+			if b.doc.Networks[key] == f {
+				b.fail(key, f)
+			}
+		}
+	}
+	for _, key := range slices.SortedFunc(maps.Keys(b.doc.failed), NetworkKey.compare) {
+		if f := b.doc.failed[key]; b.doc.Networks[key] == f && len(b.doc.Unrendered) < maxUnrendered {
+			b.doc.Unrendered = append(b.doc.Unrendered, *f.failed)
+		}
+	}
 }
 
 // isRoute reports whether f is what network would render.

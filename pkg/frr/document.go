@@ -33,6 +33,7 @@ type Document struct {
 	routers    []*plan.Router
 	extras     *overlay
 	touched    []NetworkKey
+	failed     map[NetworkKey]*Fragment // the networks among Unrendered
 }
 
 // mark tells one Document from another without keeping it alive.
@@ -64,7 +65,8 @@ type Fragment struct {
 	OutMap string
 	Clear  SoftClear
 
-	route *plan.Route // of a network
+	route  *plan.Route // of a network
+	failed *Refusal    // why it was made by a built-in template; nil: it was not replaced
 }
 
 // Line is one configuration command and the node that it is typed in.

@@ -12,6 +12,7 @@ import (
 
 	"metallb.io/metallb-frr/pkg/frr"
 	"metallb.io/metallb-frr/pkg/frr/frrtest"
+	"metallb.io/metallb-frr/pkg/frr/vtysh"
 	"metallb.io/metallb-frr/pkg/intent"
 	"metallb.io/metallb-frr/pkg/plan"
 )
@@ -82,6 +83,8 @@ func (r *random) extrasText() string {
 // what it would be if that one alone had ever been loaded.
 func TestRealFRRExtrasFromAnyToAny(t *testing.T) {
 	f, fresh := frrtest.Start(t, frrtest.Options{}), frrtest.Start(t, frrtest.Options{})
+	driver := vtysh.New(vtysh.Options{Command: f.Vtysh()})
+	defer driver.Close()
 	lines := 0
 	for seed := range uint64(6) {
 		r := newRandom(seed + 300)
@@ -93,7 +96,7 @@ func TestRealFRRExtrasFromAnyToAny(t *testing.T) {
 				t.Fatalf("seed %d, step %d: Build with a previous Document differs:\n%s", seed, step, d)
 			}
 			commands := script(frr.Diff(prev, doc).Commands)
-			f.Load(t, commands)
+			apply(t, driver, doc)
 			running := f.Running(t)
 			if delta := frr.Diff(frr.ParseRunning(running), doc); len(delta.Commands) > 0 {
 				t.Fatalf("seed %d, step %d: the running configuration differs by:\n%s\nafter:\n%s\nit is:\n%s", seed, step, script(delta.Commands), commands, running)
@@ -110,7 +113,7 @@ func TestRealFRRExtrasFromAnyToAny(t *testing.T) {
 			}
 			prev = doc
 		}
-		f.Load(t, script(frr.Diff(prev, &frr.Document{}).Commands))
+		apply(t, driver, &frr.Document{})
 		if left := frr.Diff(frr.ParseRunning(f.Running(t)), &frr.Document{}); len(left.Commands) > 0 {
 			t.Fatalf("seed %d: what was loaded is left without:\n%s", seed, script(left.Commands))
 		}
@@ -189,6 +192,13 @@ func TestExtrasOrder(t *testing.T) {
 			"route-map 10.0.0.1-in permit 20 / match ip address prefix-list A",
 			"router bgp 64512",
 			"router bgp 64512 / timers bgp 3 9",
+		}},
+		// FRR drops a rule that the list has already.
+		{"rules that change places", built(t, nil, nodeAndPeer+extrasManifest("access-list C permit 10.0.0.0/8\naccess-list C permit any\n")), built(t, nil, nodeAndPeer+extrasManifest("access-list C permit any\naccess-list C permit 10.0.0.0/8\n")), []string{
+			"no access-list C seq 5 permit 10.0.0.0/8",
+			"no access-list C seq 10 permit any",
+			"access-list C seq 5 permit any",
+			"access-list C seq 10 permit 10.0.0.0/8",
 		}},
 	} {
 		delta := frr.Diff(c.old, c.new)

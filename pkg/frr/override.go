@@ -119,6 +119,7 @@ func contract(name string, commands []string, data map[string]any) string {
 	if len(commands) > 0 {
 		first = commands[0]
 	}
+	said := intent.Masked(first)
 	switch name {
 	case "router":
 		want = fmt.Sprintf("router bgp %v", data["ASN"])
@@ -126,7 +127,7 @@ func contract(name string, commands []string, data map[string]any) string {
 			want += fmt.Sprintf(" vrf %v", data["VRF"])
 		}
 		if first != want {
-			return fmt.Sprintf("the first command is %q, want %q: neighbours and networks stand in the node that it opens", first, want)
+			return fmt.Sprintf("the first command is %q, want %q: neighbours and networks stand in the node that it opens", said, want)
 		}
 	case "neighbor":
 		want = fmt.Sprintf("neighbor %v remote-as ", data["ID"])
@@ -134,7 +135,7 @@ func contract(name string, commands []string, data map[string]any) string {
 			want = fmt.Sprintf("neighbor %v interface remote-as ", data["ID"])
 		}
 		if !strings.HasPrefix(first, want) {
-			return fmt.Sprintf("the first command is %q, want one that begins with %q: it makes the neighbour", first, want)
+			return fmt.Sprintf("the first command is %q, want one that begins with %q: it makes the neighbour", said, want)
 		}
 	case "network":
 		want = fmt.Sprintf("network %v ", data["Prefix"])
@@ -142,7 +143,7 @@ func contract(name string, commands []string, data map[string]any) string {
 			return fmt.Sprintf("%d commands, want exactly one, which begins with %q", len(commands), want)
 		}
 		if !strings.HasPrefix(first+" ", want) {
-			return fmt.Sprintf("the command is %q, want one that begins with %q", first, want)
+			return fmt.Sprintf("the command is %q, want one that begins with %q", said, want)
 		}
 	case "neighbor-family":
 		return beforeActivate(commands, data)

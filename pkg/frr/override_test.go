@@ -123,4 +123,24 @@ func TestOverrideThatFailsLater(t *testing.T) {
 		}
 		prev = doc
 	}
+	networks := func(routes map[netip.Prefix]*plan.Route) int {
+		t.Helper()
+		next, router := *p, *p.Routers[0]
+		router.Routes = routes
+		next.Routers = []*plan.Router{&router}
+		doc, err := Build(prev, &next, Options{Templates: templates})
+		if err != nil {
+			t.Fatal(err)
+		}
+		prev = doc
+		return len(doc.Unrendered) - 1 // the neighbour
+	}
+	other := *p.Routers[0].Routes[prefix]
+	other.Services = nil
+	if n := networks(map[netip.Prefix]*plan.Route{prefix: &other}); n != 1 {
+		t.Errorf("a network that is made again is reported %d times, want 1", n)
+	}
+	if n := networks(nil); n != 0 {
+		t.Errorf("a network that is gone is reported %d times", n)
+	}
 }

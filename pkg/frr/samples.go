@@ -59,7 +59,7 @@ func samplePlan(p *intent.Peer, profile *intent.BFDProfile, vrf string) *plan.No
 			}
 		}
 	}
-	s := &plan.Session{Peer: p, Families: []bgp.Family{bgp.IPv4, bgp.IPv6}, Exports: []plan.Export{export}}
+	s := &plan.Session{Peer: p, ASN: p.ASN, LocalASN: p.LocalASN, BFD: p.BFD, Families: []bgp.Family{bgp.IPv4, bgp.IPv6}, Exports: []plan.Export{export}}
 	s.ID = s.Neighbor()
 	if vrf != "" {
 		s.ID += "-" + vrf

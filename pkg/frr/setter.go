@@ -78,7 +78,12 @@ func (s *setter) makeRoom(l located) {
 	if !ok || e.twice || len(l.Node) > 0 {
 		return
 	}
-	defer delete(s.was, l.slot) // what stood there is replaced
+	if w, ok := s.was[l.slot]; ok && w.Text != l.Text {
+		if !e.round { // of an access-list FRR 10.3 would still count the old rule as there
+			s.out = append(s.out, s.undo(w))
+		}
+		delete(s.was, l.slot)
+	}
 	if s.rules == nil {
 		s.rules = map[string][]located{}
 		for _, had := range s.had {

@@ -4,6 +4,7 @@ package frr
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 	"strings"
 )
@@ -30,7 +31,7 @@ type printed struct {
 // Text returns d as frr.conf.
 func (p *Printer) Text(d *Document) string {
 	p.read(d)
-	w := &writer{networks: p.networks}
+	w := &writer{networks: maps.Clone(p.networks)} // what is printed is taken out
 	w.out.Grow(p.size + p.size/16)
 	for _, f := range d.Base {
 		for _, l := range f.Lines {

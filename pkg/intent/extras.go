@@ -163,23 +163,27 @@ func (r *extrasReader) node() []string {
 
 func (r *extrasReader) find(number int, text, why string) {
 	r.findings = append(r.findings, Finding{
-		Object: ExtrasRef, Severity: Invalid, Reason: ExtrasUnreadable, Field: "data." + ExtrasKey, Value: masked(text),
+		Object: ExtrasRef, Severity: Invalid, Reason: ExtrasUnreadable, Field: "data." + ExtrasKey, Value: short(Masked(text)),
 		Message: fmt.Sprintf("line %d is left out: %s", number, why),
 	})
 }
 
-// masked returns a line without the password in it, and not longer than one
-// reads.
-func masked(text string) string {
+// Masked returns a line of FRR's configuration without the password in it.
+func Masked(line string) string {
 	for _, word := range []string{"password ", "key-string "} {
-		if before, _, found := strings.Cut(text, word); found {
-			text = before + word + "[redacted]"
+		if i := strings.Index(" "+line, " "+word); i >= 0 {
+			return line[:i] + word + "[redacted]"
 		}
 	}
-	if len(text) > 200 {
-		text = strings.ToValidUTF8(text[:200], "") + " ..."
+	return line
+}
+
+// short returns a line not longer than one reads.
+func short(line string) string {
+	if len(line) > 200 {
+		return strings.ToValidUTF8(line[:200], "") + " ..."
 	}
-	return text
+	return line
 }
 
 // unusable says why a line is no configuration command, or returns "".

@@ -154,3 +154,16 @@ func TestExtrasAreConfig(t *testing.T) {
 		t.Errorf("extras of another ConfigMap: %v", in.Extras)
 	}
 }
+
+func TestLinesAreMasked(t *testing.T) {
+	for line, want := range map[string]string{
+		"neighbor 10.0.0.1 password sesame": "neighbor 10.0.0.1 password [redacted]",
+		"password sesame":                   "password [redacted]",
+		"key-string sesame":                 "key-string [redacted]",
+		"neighbor 10.0.0.1 timers 3 9":      "neighbor 10.0.0.1 timers 3 9",
+	} {
+		if got := intent.Masked(line); got != want {
+			t.Errorf("%q becomes %q, want %q", line, got, want)
+		}
+	}
+}

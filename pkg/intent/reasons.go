@@ -84,7 +84,7 @@ const (
 	NoAdvertise Reason = "NoAdvertise"
 	// GracefulRestartWithoutBFD: the router keeps the routes of a dead node.
 	GracefulRestartWithoutBFD Reason = "GracefulRestartWithoutBFD"
-	// GracefulRestartWithBFD: a restart of all of FRR interrupts the traffic
+	// GracefulRestartWithBFD: a restart of all of FRR may interrupt the traffic
 	// that graceful restart is to keep.
 	GracefulRestartWithBFD Reason = "GracefulRestartWithBFD"
 	// EchoModeIgnored: BFD has no echo function over several hops.

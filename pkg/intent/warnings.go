@@ -23,7 +23,7 @@ func (r *resolver) warnOfPeer(p *Peer) {
 			"without bfdProfile the router keeps sending traffic to a node that died until the restart time ends (120s); set a bfdProfile, or remove enableGracefulRestart")
 	case p.GracefulRestart:
 		warn(GracefulRestartWithBFD, "spec.enableGracefulRestart", "true",
-			"with a bfdProfile a restart of the whole FRR container loses about 2s of traffic where no other node announces the route; drain the node before, or let two nodes announce it")
+			"with a bfdProfile FRR at times ends the new session once after a restart of the whole frr container, and a route that no other node announces is gone for up to 2s; drain the node before, or let two nodes announce it")
 	}
 	if p.BFD == nil {
 		return

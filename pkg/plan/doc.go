@@ -4,7 +4,9 @@
 // routes it announces on them, and why.
 //
 // ForNode turns an Intent and the facts about a node into a NodePlan and one
-// Decision per Service. It knows nothing of FRR's syntax (package frr), of
+// Decision per Service. ForNodes says of each Service which nodes announce it, and
+// Check what contradicts itself between objects that meet on a node or in a prefix.
+// The package knows nothing of FRR's syntax (package frr), of
 // sockets or of Kubernetes clients; it is pure, and the same input gives the same
 // plan on every node and in every process.
 package plan

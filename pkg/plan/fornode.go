@@ -23,23 +23,51 @@ type Result struct {
 	view     *view
 	verdicts []*verdict
 	routes   routes
+
+	made, from  *mark
+	gone, fresh []*verdict // against the Result that it was made from
+}
+
+// Changed returns the Decisions of prev that do not stand any more and those that
+// are new, each in the order of the Services. A Service of which something changed
+// is in both. Where r was made from prev the cost is that of what changed. A nil
+// prev has none.
+func (r *Result) Changed(prev *Result) (was, is []Decision) {
+	switch {
+	case prev == nil:
+		return nil, r.Decisions
+	case r == prev:
+		return nil, nil
+	case r.from == nil || r.from != prev.made:
+		return prev.Decisions, r.Decisions
+	}
+	return decisionsOf(r.gone), decisionsOf(r.fresh)
+}
+
+func decisionsOf(verdicts []*verdict) []Decision {
+	out := make([]Decision, len(verdicts))
+	for i, v := range verdicts {
+		out[i] = v.decision
+	}
+	return out
 }
 
 // ForNode plans one node. prev, which may be nil, is the same node's Result
 // before: what depends on nothing that changed is taken from it.
 func ForNode(prev *Result, in *intent.Intent, facts NodeFacts) *Result {
-	r := &Result{in: in, facts: facts}
+	r := &Result{in: in, facts: facts, made: new(mark)}
 	if prev != nil && prev.in.Config == in.Config && prev.facts == facts {
 		r.view = prev.view
 	} else {
 		r.view, prev = newView(in.Config, facts), nil
 	}
 	r.Findings = r.view.findings
-	gone, fresh := r.judge(prev)
+	r.gone, r.fresh = r.judge(prev)
 	if prev == nil {
 		prev = &Result{Plan: &NodePlan{}}
 	}
-	touched := r.routes.join(r.view, prev.routes, gone, fresh)
+	r.from = prev.made
+	touched := r.routes.join(r.view, prev.routes, r.gone, r.fresh)
 	r.Plan = r.view.plan(prev, &r.routes, touched)
 	return r
 }

@@ -110,6 +110,7 @@ func TestForNodeWithPrevious(t *testing.T) {
 			if d := cmp.Diff(decisions(fresh), decisions(prev)); d != "" {
 				t.Fatalf("seed %d, step %d: decisions differ (-anew +with previous):\n%s", seed, step, d)
 			}
+			checkChanged(t, before, prev)
 			if before != nil && show(before.Plan) != was {
 				t.Fatalf("seed %d, step %d: planning changed the plan before", seed, step)
 			}
@@ -147,3 +148,35 @@ func checkTouched(t *testing.T, before, now *plan.Result) {
 }
 
 func decisions(r *plan.Result) string { return fmt.Sprintf("%+v", r.Decisions) }
+
+// checkChanged: what was before, without what Changed says is gone and with what
+// it says is new, is what is.
+func checkChanged(t *testing.T, before, after *plan.Result) {
+	t.Helper()
+	have := map[intent.Key]string{}
+	if before != nil {
+		for _, d := range before.Decisions {
+			have[d.Service] = fmt.Sprintf("%+v", d)
+		}
+	}
+	was, is := after.Changed(before)
+	for _, d := range was {
+		if have[d.Service] != fmt.Sprintf("%+v", d) {
+			t.Errorf("gone is %+v, which was not there", d)
+		}
+		delete(have, d.Service)
+	}
+	for _, d := range is {
+		if _, there := have[d.Service]; there {
+			t.Errorf("new is %+v beside an older one", d)
+		}
+		have[d.Service] = fmt.Sprintf("%+v", d)
+	}
+	want := map[intent.Key]string{}
+	for _, d := range after.Decisions {
+		want[d.Service] = fmt.Sprintf("%+v", d)
+	}
+	if d := cmp.Diff(want, have); d != "" {
+		t.Errorf("what Changed says leads elsewhere (-want +got):\n%s", d)
+	}
+}

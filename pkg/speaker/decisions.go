@@ -17,13 +17,12 @@ func logDecisions(log logr.Logger, before, after *plan.Result) {
 	if log = log.V(1); !log.Enabled() {
 		return
 	}
-	was := map[intent.Key]plan.Decision{}
-	if before != nil {
-		for _, d := range before.Decisions {
-			was[d.Service] = d
-		}
+	gone, fresh := after.Changed(before)
+	was := make(map[intent.Key]plan.Decision, len(gone))
+	for _, d := range gone {
+		was[d.Service] = d
 	}
-	for _, d := range after.Decisions {
+	for _, d := range fresh {
 		old, known := was[d.Service]
 		delete(was, d.Service)
 		if known && old.Announce == d.Announce && old.Reason == d.Reason && fmt.Sprint(old.Addresses, old.Peers) == fmt.Sprint(d.Addresses, d.Peers) {

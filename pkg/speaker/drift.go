@@ -38,6 +38,7 @@ type drift struct {
 	down    map[string]bool
 	revive  time.Time // until then BFD sessions are looked at
 	known   string    // the differences that were reported last
+	pause   string    // the value of the Node's annotation, as of the last look
 	healthy bool      // the last pass succeeded
 }
 
@@ -132,7 +133,10 @@ func (s *Speaker) drifted(ctx context.Context, found []frr.Command) {
 		return
 	}
 	d.sync.Found, d.sync.RepairError, d.known = nil, "", ""
-	s.applied = r.Applied
+	was := s.applied
+	s.took(r.Applied)
+	s.logApplied(was, time.Since(began))
+	s.report()
 	if len(r.Odd) > 0 {
 		s.Log.Info("FRR prints lines in another form than they are written; write them in FRR's", "node", s.Node, "lines", status.Differences(r.Odd))
 	}
@@ -150,9 +154,13 @@ func (s *Speaker) pause(now time.Time) {
 	value := annotation(s.Cluster.Read().Nodes, s.Node, v1beta1.AnnotationPauseRepairs)
 	until, err := status.PauseUntil(value, now)
 	wrong := ""
-	if err != nil {
+	switch {
+	case err != nil && value == d.pause && d.sync.InvalidPause != "":
+		wrong = d.sync.InvalidPause // its example of a time is another each time
+	case err != nil:
 		wrong = err.Error()
 	}
+	d.pause = value
 	if wrong != d.sync.InvalidPause && wrong != "" {
 		s.event(corev1.EventTypeWarning, status.ReasonInvalidPause, wrong)
 		s.Log.Info("repairs are not paused", "node", s.Node, "reason", wrong)

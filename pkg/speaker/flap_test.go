@@ -25,6 +25,7 @@ import (
 	"metallb.io/metallb-frr/pkg/controller"
 	"metallb.io/metallb-frr/pkg/frr/bmp"
 	"metallb.io/metallb-frr/pkg/intent"
+	"metallb.io/metallb-frr/pkg/status"
 	"metallb.io/metallb-frr/pkg/telemetry"
 )
 
@@ -183,6 +184,7 @@ func runPublishers(t testing.TB, ctx context.Context, running *sync.WaitGroup, c
 		}
 		s := New(Options{Node: fmt.Sprintf("n%03d", i), Cluster: c, Log: logr.Discard(), Metrics: metrics, Passes: passes})
 		s.intent, s.passed = &intent.Intent{Config: &intent.Config{}}, true
+		s.step = status.Step{In: true, Reason: status.ReasonInService, Message: "in service"}
 		s.sessions.plan(planWith(flapPeers...))
 		for _, addr := range flapPeers {
 			s.heard(bmp.Event{Kind: bmp.Up, Peer: netip.MustParseAddr(addr), At: time.Now()})

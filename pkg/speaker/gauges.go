@@ -14,32 +14,46 @@ import (
 type gauges struct {
 	metrics *telemetry.Speaker
 	node    string
-	shown   map[announced]bool
+	shown   *plan.Result
 }
 
 type announced struct {
-	service intent.Key
-	addr    netip.Addr
+	service  intent.Key
+	protocol string
+	addr     netip.Addr
 }
 
+// set shows what r announces. Series come and go with what changed since it was
+// called before.
 func (g *gauges) set(r *plan.Result) {
-	now := make(map[announced]bool, len(r.Decisions))
-	for _, d := range r.Decisions {
-		if !d.Announce {
-			continue
+	was, is := r.Changed(g.shown)
+	now := map[announced]bool{}
+	for _, d := range is {
+		for _, a := range series(d) {
+			now[a] = true
 		}
-		for _, a := range d.Addresses {
-			k := announced{d.Service, a}
-			now[k] = true
-			if !g.shown[k] {
-				g.metrics.Announced.WithLabelValues(d.Service.String(), d.Protocol, g.node, a.String()).Set(1)
+	}
+	for _, d := range was {
+		for _, a := range series(d) {
+			if !now[a] {
+				g.metrics.Announced.DeleteLabelValues(a.service.String(), a.protocol, g.node, a.addr.String())
 			}
 		}
 	}
-	for k := range g.shown {
-		if !now[k] {
-			g.metrics.Announced.DeleteLabelValues(k.service.String(), "bgp", g.node, k.addr.String())
-		}
+	for a := range now {
+		g.metrics.Announced.WithLabelValues(a.service.String(), a.protocol, g.node, a.addr.String()).Set(1)
 	}
-	g.shown = now
+	g.shown = r
+}
+
+// series are those of a Decision.
+func series(d plan.Decision) []announced {
+	if !d.Announce {
+		return nil
+	}
+	out := make([]announced, len(d.Addresses))
+	for i, a := range d.Addresses {
+		out[i] = announced{d.Service, d.Protocol, a}
+	}
+	return out
 }

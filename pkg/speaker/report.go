@@ -65,8 +65,10 @@ func (s *Speaker) wake() {
 }
 
 // publish writes what report hands over, one after the other, until ctx ends, and
-// again where somebody changes the object.
+// again where somebody changes the object. A failure is logged unless it is the
+// one before.
 func (s *Speaker) publish(ctx context.Context) {
+	failure := ""
 	for {
 		select {
 		case <-ctx.Done():
@@ -84,10 +86,16 @@ func (s *Speaker) publish(ctx context.Context) {
 			return
 		case err != nil:
 			s.Passes.UpdateErrors.Inc()
-			s.Log.Error(err, "status not written", "node", s.Node)
+			if text := err.Error(); text != failure {
+				failure = text
+				s.Log.Error(err, "status not written", "node", s.Node)
+			}
 			s.wake()
 		case !wrote:
+			failure = ""
 			continue // nothing to write is no reason to pause
+		default:
+			failure = ""
 		}
 		select {
 		case <-ctx.Done():

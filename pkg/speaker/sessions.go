@@ -33,6 +33,8 @@ type sessions struct {
 	links map[netip.Addr]string
 	// pushed: bgpd has reported a session in a VRF since it came.
 	pushed bool
+	// lost is when all sessions were last noted to have ended with bgpd.
+	lost time.Time
 }
 
 // sessionKey tells sessions apart: VRF (empty: the default one), and address or
@@ -205,10 +207,10 @@ func (s *session) end(log logr.Logger, reason string, at time.Time) {
 
 // lostAll: bgpd is gone, and its sessions with it.
 func (t *sessions) lostAll(reason string) {
-	t.pushed = false
+	t.pushed, t.lost = false, time.Now()
 	for _, s := range t.sorted() {
 		if s.up {
-			s.end(t.log, reason, time.Now())
+			s.end(t.log, reason, t.lost)
 		}
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -22,10 +23,11 @@ import (
 	"metallb.io/metallb-frr/pkg/telemetry"
 )
 
-// Options of a Speaker. All are required.
+// Options of a Speaker. They are required where nothing else is said.
 type Options struct {
 	// Node is the name of the node in Kubernetes.
-	Node    string
+	Node string
+	// Cluster must have been made with Node in its own Options.
 	Cluster *cluster.Cluster
 	FRR     *vtysh.Driver
 	// Questions is what FRR is asked through, beside FRR, so that a long load
@@ -202,7 +204,7 @@ func (s *Speaker) failed(err error) {
 	s.Passes.UpdateErrors.Inc()
 	if !again {
 		s.Log.Error(err, "pass failed, trying again", "node", s.Node)
-		s.drift.sync.LoadError = text
+		s.drift.sync.LoadError, s.drift.sync.Draining = text, false
 		s.report()
 	}
 }
@@ -262,11 +264,11 @@ func (s *Speaker) pass(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("applying the FRR configuration: %w", err)
 	}
-	applied.Refused = append(applied.Refused, document.Unrendered...)
-	s.logApplied(applied, time.Since(began))
+	was := s.applied
+	s.took(applied)
+	s.logApplied(was, time.Since(began))
 	s.drain.applied()
 	s.tell(s.inService(node))
-	s.applied = applied
 	s.passed, s.drift.healthy = true, true
 	s.drift.sync.LoadError, s.drift.sync.Draining = "", false
 	s.Passes.Updates.Inc()
@@ -278,17 +280,25 @@ func (s *Speaker) pass(ctx context.Context) error {
 	return nil
 }
 
-func (s *Speaker) logApplied(applied frr.Applied, took time.Duration) {
-	if applied.Commands > 0 {
-		s.Log.V(1).Info("configuration applied", "node", s.Node, "commands", applied.Commands, "took", took.String())
+// took notes what became of the present Document.
+func (s *Speaker) took(applied frr.Applied) {
+	applied.Refused = slices.Concat(applied.Refused, s.document.Unrendered)
+	s.applied = applied
+}
+
+// logApplied logs what was applied and, of what FRR refuses, what was not refused
+// before.
+func (s *Speaker) logApplied(before frr.Applied, took time.Duration) {
+	if s.applied.Commands > 0 {
+		s.Log.V(1).Info("configuration applied", "node", s.Node, "commands", s.applied.Commands, "took", took.String())
 	}
 	known := map[string]bool{}
-	for _, r := range s.applied.Refused {
+	for _, r := range before.Refused {
 		known[r.Line.Text+r.Message] = true
 	}
-	for _, r := range applied.Refused {
+	for _, r := range s.applied.Refused {
 		if !known[r.Line.Text+r.Message] {
-			s.Log.Info("FRR refuses a line", "node", s.Node, "line", status.Masked(r.Line.Text), "reason", r.Message, "objects", fmt.Sprint(r.Origins))
+			s.Log.Info("FRR refuses a line", "node", s.Node, "line", intent.Masked(r.Line.Text), "reason", r.Message, "objects", fmt.Sprint(r.Origins))
 		}
 	}
 }

@@ -19,10 +19,10 @@ import (
 // What bgpd pushes says nothing of BFD, and names neither unnumbered sessions nor
 // VRFs. FRR is asked about those: at each event, then every askSettling for
 // aftermath, or until all BFD sessions are up, at most for settling, and every
-// askUsual from then on. A
-// session in a VRF is asked about every askSettling while bgpd has not reported
-// any such: it may not reach us from there. A question costs FRR under a
-// millisecond, whatever the number of routes.
+// askUsual from then on. While BFD sessions are on their way up, only an event
+// makes us ask about neighbours. A session in a VRF is asked about every
+// askSettling while bgpd has not reported any such: it may not reach us from
+// there. A question costs FRR under a millisecond, whatever the number of routes.
 const (
 	askSettling = time.Second
 	aftermath   = 5 * time.Second // BFD notices a loss later than BGP, or is set up anew
@@ -126,15 +126,19 @@ func (a *asker) run(ctx context.Context) {
 }
 
 // once asks what is to be asked; nil: nothing.
-func (a *asker) once(ctx context.Context) (*answer, error) {
-	a.mu.Lock()
-	want, now := a.want, a.now
-	a.now = false
-	a.mu.Unlock()
+func (a *asker) once(ctx context.Context) (_ *answer, err error) {
 	ctx, cancel := context.WithTimeout(ctx, askLimit)
 	defer cancel()
 	var said frr.Answers
-	out := &answer{neighbors: want.neighbors > 0 && (now || want.vrf || want.bfd == 0 || want.open == 0)}
+	want, neighbors := a.next(time.Now())
+	defer func() {
+		if neighbors && err != nil { // what was heard is still not known
+			a.mu.Lock()
+			defer a.mu.Unlock()
+			a.now = true
+		}
+	}()
+	out := &answer{neighbors: neighbors}
 	if out.neighbors {
 		if err := a.frr.Show(ctx, frr.ShowNeighbors, &said.Neighbors); err != nil {
 			return nil, err
@@ -156,6 +160,16 @@ func (a *asker) once(ctx context.Context) (*answer, error) {
 	return out, nil
 }
 
+// next takes what is to be asked now, and whether neighbours are part of it.
+func (a *asker) next(at time.Time) (want questions, neighbors bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	w := a.want
+	neighbors = w.neighbors > 0 && (a.now || w.vrf || w.open == 0 || at.Sub(a.event) >= settling)
+	a.now = false
+	return w, neighbors
+}
+
 // pause is how long after the last question the next one is due.
 func (a *asker) pause(now time.Time) time.Duration {
 	a.mu.Lock()
@@ -169,6 +183,10 @@ func (a *asker) pause(now time.Time) time.Duration {
 
 // answered takes in what FRR said, and reports it where it is new.
 func (s *Speaker) answered(a *answer) {
+	if a.at.Before(s.sessions.lost) {
+		s.asker.ask(s.sessions, a.neighbors, true) // it is that of a bgpd that has ended
+		return
+	}
 	changed := false
 	if a.neighbors {
 		changed = s.sessions.saw(a.state, a.at)

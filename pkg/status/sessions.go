@@ -107,9 +107,9 @@ func (t *tally) times(node string, s v1beta1.SessionStatus) {
 	}
 }
 
-// bfd says what is wrong with BFD; empty: nothing. FRR 10.3 opens a new session
-// whose BFD session has not been up yet, and keeps one that was reset in Idle as
-// long as BFD is down.
+// bfd says what is wrong with BFD; empty: nothing. FRR 10.3 opens a BGP session
+// only while its BFD session is up, and leaves alone one that was up before it was
+// given BFD, until that one ends.
 func (t *tally) bfd() string {
 	var text string
 	if len(t.unguarded) > 0 {

@@ -3,7 +3,6 @@
 package status
 
 import (
-	"strings"
 	"time"
 
 	"metallb.io/metallb-frr/pkg/api/v1beta1"
@@ -20,7 +19,7 @@ const maxRefused = 100
 func Speaker(have v1beta1.ConfigurationStateStatus, findings []intent.Finding, refused []frr.Refusal, sessions []v1beta1.SessionStatus, now time.Time) v1beta1.ConfigurationStateStatus {
 	s := Configuration(v1beta1.ConditionConfigReconcilerValid, have.Conditions, findings, now)
 	for _, r := range refused[:min(len(refused), maxRefused)] {
-		line := v1beta1.RefusedLine{Line: Masked(r.Line.Text), Message: r.Message}
+		line := v1beta1.RefusedLine{Line: intent.Masked(r.Line.Text), Message: r.Message}
 		for _, o := range r.Origins {
 			line.Objects = append(line.Objects, v1beta1.ObjectReference{Kind: o.Kind, Namespace: o.Namespace, Name: o.Name})
 		}
@@ -29,14 +28,4 @@ func Speaker(have v1beta1.ConfigurationStateStatus, findings []intent.Finding, r
 	s.Sessions = sessions
 	s.Links = have.Links
 	return s
-}
-
-// Masked returns a line of FRR configuration without the password in it.
-func Masked(line string) string {
-	for _, word := range []string{"password ", "key-string "} {
-		if i := strings.Index(" "+line, " "+word); i >= 0 {
-			return line[:i] + word + "[redacted]"
-		}
-	}
-	return line
 }

@@ -89,7 +89,7 @@ const maxDifferences = 10
 func Differences(commands []frr.Command) string {
 	var lines []string
 	for _, c := range commands[:min(len(commands), maxDifferences)] {
-		text := Masked(c.Text)
+		text := intent.Masked(c.Text)
 		if len(c.Node) > 0 {
 			text = strings.Join(c.Node, " / ") + " / " + text
 		}

@@ -3,8 +3,12 @@
 package vtysh
 
 import (
+	"context"
+	"errors"
+	"os"
 	"slices"
 	"testing"
+	"time"
 
 	"metallb.io/metallb-frr/pkg/frr"
 	"metallb.io/metallb-frr/pkg/frr/frrtest"
@@ -64,4 +68,32 @@ func TestRefusedNetworksAmongMany(t *testing.T) {
 	drift(t, d, 0)
 	clean(t, apply(t, d, document(0)))
 	has(t, f, "-  network 10.0.0.12/32 route-map web.v4", "-  network 10.0.0.77/32 route-map web.v4")
+}
+
+// A bgpd that hangs while it gets many networks is noticed in seconds, and gets them
+// once it answers.
+func TestHangingDaemonAmongManyNetworks(t *testing.T) {
+	t.Parallel()
+	f := frrtest.Start(t, frrtest.Options{})
+	d := driver(t, f, Options{Timeout: time.Second})
+	clean(t, apply(t, d, document(1)))
+	f.Signal(t, "bgpd", "STOP")
+	ctx, cancel := context.WithTimeout(t.Context(), 15*time.Second)
+	defer cancel()
+	if _, err := d.Apply(ctx, document(2000)); !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("while bgpd hangs: %v, want the end of the time limit", err)
+	}
+	f.Signal(t, "bgpd", "CONT")
+	ctx, again := context.WithTimeout(t.Context(), 30*time.Second)
+	defer again()
+	for {
+		_, err := d.Apply(ctx, document(2000))
+		if err == nil {
+			break
+		}
+		if ctx.Err() != nil {
+			t.Fatal(err)
+		}
+	}
+	has(t, f, "  network 10.0.7.207/32 route-map web.v4")
 }

@@ -28,7 +28,7 @@ type Options struct {
 	// Daemons must all run; nil: zebra, mgmtd, bgpd and bfdd.
 	Daemons []string
 	// Timeout is for one exchange with FRR, to which 10 ms are added for each
-	// line; 0: 10 s.
+	// line that is typed and 1 ms for each network of many; 0: 10 s.
 	Timeout time.Duration
 	// OnError hears of errors in keeping ConfFile; nil: the next Apply
 	// returns them. It is called from a goroutine of the Driver's.

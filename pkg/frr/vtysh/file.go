@@ -18,6 +18,9 @@ import (
 // fileInterval is the shortest time between two writes of the file.
 const fileInterval = time.Second
 
+// fileRetry is how long after a failure the file is written again.
+const fileRetry = 5 * time.Second
+
 // confFile keeps frr.conf as the last Document in force.
 type confFile struct {
 	path string
@@ -52,7 +55,8 @@ func (c *confFile) flush() {
 	}
 }
 
-// write writes what is due.
+// write writes what is due. What fails stays due: a file that is behind brings an
+// FRR that restarts alone back to what was.
 func (c *confFile) write() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -62,6 +66,9 @@ func (c *confFile) write() error {
 	}
 	c.due, c.at = nil, time.Now()
 	if err := replace(c.path, c.printer.Text(doc)); err != nil {
+		if !c.closed {
+			c.due, c.timer = doc, time.AfterFunc(fileRetry, c.flush)
+		}
 		return fmt.Errorf("keeping the FRR configuration in %s: %w", c.path, err)
 	}
 	c.written = doc

@@ -7,8 +7,10 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"metallb.io/metallb-frr/pkg/frr/frrtest"
@@ -101,6 +103,45 @@ func TestFileThatCannotBeWritten(t *testing.T) {
 	case <-time.After(5 * time.Second):
 		t.Error("no error within 5 s")
 	}
+}
+
+// A file that could not be written is written once it can, with what is in force
+// then, and nothing is left to be done after Close.
+func TestFileIsWrittenOnceItCan(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		dir := filepath.Join(t.TempDir(), "missing")
+		var count atomic.Int32
+		failures := func() int32 { synctest.Wait(); return count.Load() }
+		c := &confFile{path: filepath.Join(dir, "frr.conf"), fail: func(error) { count.Add(1) }}
+		c.keep(document(1))
+		time.Sleep(time.Second)
+		c.keep(document(2))
+		time.Sleep(fileRetry)
+		if n := failures(); n != 2 {
+			t.Fatalf("%d failures within %v, want 2", n, fileRetry)
+		}
+		if err := os.Mkdir(dir, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(fileRetry)
+		n := failures()
+		text, err := os.ReadFile(c.path)
+		if err != nil || !strings.Contains(string(text), "network 10.0.0.1/32") || n != 2 {
+			t.Errorf("%v, %d failures; the file is\n%s", err, n, text)
+		}
+		if err := os.RemoveAll(dir); err != nil {
+			t.Fatal(err)
+		}
+		c.keep(document(3))
+		told := failures()
+		if err := c.close(); err == nil {
+			t.Error("Close does not say that the file is not written")
+		}
+		time.Sleep(time.Minute)
+		if n := failures(); n != told {
+			t.Errorf("%d failures were told of after Close", n-told)
+		}
+	})
 }
 
 func TestCheck(t *testing.T) {
