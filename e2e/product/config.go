@@ -87,7 +87,7 @@ spec:
         image: lab.local/web:1
         imagePullPolicy: IfNotPresent
         resources: {requests: {cpu: 100m}}
-        securityContext: {capabilities: {add: [NET_ADMIN]}}
+        securityContext: {runAsUser: 0, capabilities: {add: [NET_ADMIN]}}
         env:
         - name: NODE_NAME
           valueFrom: {fieldRef: {fieldPath: spec.nodeName}}

@@ -39,7 +39,7 @@ spec:
         imagePullPolicy: IfNotPresent
         args: [-linger=5s]
         resources: {requests: {cpu: 100m}}
-        securityContext: {capabilities: {add: [NET_ADMIN]}}
+        securityContext: {runAsUser: 0, capabilities: {add: [NET_ADMIN]}}
         env: [{name: NODE_NAME, valueFrom: {fieldRef: {fieldPath: spec.nodeName}}}]
         readinessProbe: {httpGet: {port: 8080, path: /healthz}, periodSeconds: 1, failureThreshold: 1}
 `, app, namespace, len(everywhere), version)

@@ -51,7 +51,7 @@ spec:
     image: lab.local/web:1
     imagePullPolicy: IfNotPresent
     resources: {requests: {cpu: 100m}}
-    securityContext: {capabilities: {add: [NET_ADMIN]}} # for room for datagrams
+    securityContext: {runAsUser: 0, capabilities: {add: [NET_ADMIN]}} # for room for datagrams
     env: [{name: NODE_NAME, valueFrom: {fieldRef: {fieldPath: spec.nodeName}}}]
     readinessProbe: {httpGet: {port: 8080, path: /}, periodSeconds: 1}
 `, app, i, namespace, node)

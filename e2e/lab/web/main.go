@@ -72,8 +72,8 @@ func main() {
 
 // largeBuffer gives a socket room for seconds of datagrams: on a busy machine this
 // program may not run for longer than the usual 200 kB last, and what the kernel
-// drops then would look as if the network had lost it. It takes CAP_NET_ADMIN;
-// without it the room is the usual one.
+// drops then would look as if the network had lost it. It takes root with
+// CAP_NET_ADMIN; without, the room is the usual one.
 func largeBuffer(_, _ string, c syscall.RawConn) error {
 	return c.Control(func(fd uintptr) {
 		_ = syscall.SetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_RCVBUFFORCE, 8<<20)
