@@ -62,7 +62,6 @@ type Speaker struct {
 	applied   frr.Applied
 	sessions  *sessions
 	forward   *forwarding
-	follow    *follow
 	statuses  *serviceStatuses
 	latest    atomic.Pointer[report] // to be published
 	unwritten chan struct{}
@@ -94,7 +93,6 @@ func New(o Options) *Speaker {
 		Options:   o,
 		sessions:  newSessions(o.Log),
 		forward:   newForwarding(o.Log),
-		follow:    newFollow(o.Node, o.Log),
 		unwritten: make(chan struct{}, 1),
 		drain:     newDrain(o.DrainWait),
 		gauges:    gauges{metrics: o.Metrics, node: o.Node},
@@ -157,7 +155,6 @@ func (s *Speaker) loop(ctx context.Context) {
 			return
 		case <-s.Cluster.Changed():
 		case <-s.forward.Changed():
-		case <-s.follow.Changed():
 		case <-retry.C:
 		case <-s.drain.Due():
 		case e := <-s.BMP.Events():
@@ -253,8 +250,7 @@ func (s *Speaker) pass(ctx context.Context) error {
 		Marking: s.drain.next(node != nil && node.Leaving != nil, s.announcing()),
 	}
 	before := s.result
-	now := s.follow.show(ctx, s.intent)
-	s.result = plan.ForNode(before, now, facts)
+	s.result = plan.ForNode(before, s.intent, facts)
 	logDecisions(s.Log, before, s.result)
 	document, err := frr.Build(s.document, s.result.Plan, s.Document)
 	if err != nil {
@@ -278,7 +274,7 @@ func (s *Speaker) pass(ctx context.Context) error {
 	s.Passes.Updates.Inc()
 	s.gauges.set(s.result)
 	s.asker.ask(s.sessions, false, false)
-	s.statuses.offer(now, s.result)
+	s.statuses.offer(s.intent, s.result)
 	s.Passes.ConfigLoaded.Set(1)
 	s.report()
 	return nil
