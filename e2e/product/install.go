@@ -47,9 +47,9 @@ func Pods(l *lab.Lab) string {
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 	defer cancel()
 	out, _ := l.Kubectl(ctx, "-n", Namespace, "get", "pods", "-o", "wide")
-	for _, name := range []string{"deploy/controller", "ds/speaker"} {
-		logs, _ := l.Kubectl(ctx, "-n", Namespace, "logs", name, "--all-containers", "--tail=15")
-		out += "\n" + name + ":\n" + logs
+	for _, which := range []string{"component=controller", "component=speaker"} {
+		logs, _ := l.Kubectl(ctx, "-n", Namespace, "logs", "-l", which, "--all-containers", "--prefix", "--tail=20")
+		out += "\n" + which + ":\n" + logs
 	}
 	return strings.TrimSpace(out)
 }
