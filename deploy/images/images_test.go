@@ -129,6 +129,34 @@ func TestKilledDaemonIsBackWithItsConfiguration(t *testing.T) {
 	}
 }
 
+// The speaker has a daemon started again by writing its name to the pipe; the
+// others, and the routes, are left alone.
+func TestSpeakerHasADaemonStartedAgain(t *testing.T) {
+	node, _, routes := established(t, "description tor1")
+	routes.mark()
+	numbers := func() string {
+		return node.exec(t, "sh", "-c", "cd /run/frr; cat zebra.pid bgpd.pid bfdd.pid")
+	}
+	others, before := numbers(), node.exec(t, "cat", "/run/frr/mgmtd.pid")
+	node.exec(t, "sh", "-c", "printf 'sshd\nmgmtd\n' > /run/frr/requests")
+	waitFor(t, 10*time.Second, func() bool {
+		now, err := node.try(t, "cat", "/run/frr/mgmtd.pid")
+		_, down := node.try(t, "frr-entrypoint", "alive")
+		return err == nil && now != before && down == nil
+	})
+	if numbers() != others {
+		t.Errorf("daemons that nobody named were started again too")
+	}
+	for _, want := range []string{"starting mgmtd again: the speaker asks for it", `request for "sshd", which is no daemon, ignored`} {
+		if !node.log.has(want) {
+			t.Errorf("the container's log lacks %q", want)
+		}
+	}
+	if routes.has("Deleted 198.51.100.1") {
+		t.Errorf("the route was withdrawn meanwhile")
+	}
+}
+
 func TestKilledContainerComesBackWithWhatTheSpeakerLeft(t *testing.T) {
 	node, _, routes := established(t, "description tor1")
 	routes.mark()

@@ -5,7 +5,10 @@ package apiserver
 import (
 	"context"
 	"io/fs"
+	"slices"
+	"strings"
 	"testing"
+	"time"
 
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -13,7 +16,9 @@ import (
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/apimachinery/pkg/watch"
+	"k8s.io/client-go/discovery"
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/cache"
@@ -55,6 +60,32 @@ func InstallCRDs(t testing.TB, config *rest.Config) {
 			t.Fatalf("waiting for %s to be served: %v", name, err)
 		}
 	}
+	if err := discovered(ctx, config, names); err != nil {
+		t.Fatalf("waiting for discovery to list %v: %v", names, err)
+	}
+}
+
+// discovered waits until discovery, which kubectl asks, lists the resources; it
+// follows a moment after they are established, and cannot be watched.
+func discovered(ctx context.Context, config *rest.Config, names []string) error {
+	client, err := discovery.NewDiscoveryClientForConfig(config)
+	if err != nil {
+		return err
+	}
+	return wait.PollUntilContextCancel(ctx, 50*time.Millisecond, true, func(context.Context) (bool, error) {
+		_, lists, err := client.ServerGroupsAndResources()
+		if err != nil {
+			return false, nil //nolint:nilerr // a group may not be complete yet
+		}
+		listed := map[string]bool{}
+		for _, l := range lists {
+			group, _, _ := strings.Cut(l.GroupVersion, "/")
+			for _, r := range l.APIResources {
+				listed[r.Name+"."+group] = true
+			}
+		}
+		return !slices.ContainsFunc(names, func(n string) bool { return !listed[n] }), nil
+	})
 }
 
 func readCRD(t testing.TB, file string) *unstructured.Unstructured {

@@ -6,6 +6,8 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
+	"slices"
+	"strings"
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
@@ -87,11 +89,19 @@ func (w *world) whole(t *testing.T, ctx context.Context, n *lab.Node, before str
 	t.Helper()
 	w.eventually(t, ctx, "the configuration of "+n.Name+" to be back", func() error {
 		now, err := w.runningConfig(ctx, n)
-		if err == nil && now != before {
+		if err == nil && !slices.Equal(blocks(now), blocks(before)) {
 			err = fmt.Errorf("it was\n%s\nand is\n%s", before, now)
 		}
 		return err
 	})
+}
+
+// blocks are the parts of a configuration, in an order that is not FRR's: that of
+// route-maps is the one in which they were made.
+func blocks(conf string) []string {
+	parts := strings.Split(conf, "\n!\n")
+	slices.Sort(parts)
+	return parts
 }
 
 // bgpd, and the whole container with FRR in it, come back with the configuration

@@ -158,6 +158,16 @@ func (f *FRR) Log() string {
 // StartDaemon starts one daemon and returns when it takes commands.
 func (f *FRR) StartDaemon(t testing.TB, name string) {
 	t.Helper()
+	f.LaunchDaemon(t, name)
+	f.wait(t, name+" to take commands", func() bool {
+		_, err := f.try("vtysh", "-d", name, "-c", "show version")
+		return err == nil
+	})
+}
+
+// LaunchDaemon starts one daemon and returns when it is in the background.
+func (f *FRR) LaunchDaemon(t testing.TB, name string) {
+	t.Helper()
 	// Started from within the process namespace, so that it ends with it.
 	args := []string{"nsenter", "--target", strconv.Itoa(f.pid), "--net", "--mount", "--pid", "--root", "--wd", "--",
 		"/usr/lib/frr/" + name, "-d", "-u", "root", "-g", "root", "-A", "127.0.0.1", "-P", "0",
@@ -180,10 +190,6 @@ func (f *FRR) StartDaemon(t testing.TB, name string) {
 	if err := exec.CommandContext(ctx, args[0], args[1:]...).Run(); err != nil {
 		t.Fatalf("starting FRR's %s: %v\n%s", name, err, f.Log())
 	}
-	f.wait(t, name+" to take commands", func() bool {
-		_, err := f.try("vtysh", "-d", name, "-c", "show version")
-		return err == nil
-	})
 }
 
 // KillDaemon kills one daemon and returns when it is gone.

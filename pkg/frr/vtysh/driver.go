@@ -22,8 +22,8 @@ type Options struct {
 	// start; empty: nowhere. It is replaced at most once a second.
 	ConfFile string
 	// RunDir is where FRR's daemons have their sockets, and where the frr
-	// container leaves the file "draining" while it is on its way out; empty:
-	// unknown. Watch needs it.
+	// container leaves the file "draining" while it is on its way out, and
+	// takes requests; empty: unknown. Watch needs it.
 	RunDir string
 	// Daemons must all run; nil: zebra, mgmtd, bgpd and bfdd.
 	Daemons []string
@@ -54,6 +54,7 @@ type Driver struct {
 	readBack bool          // inForce is what was running, and not yet worked on
 	refused  refusals
 	watched  watched
+	stuck    stuckLock
 	found    Found
 	closed   bool
 }
@@ -62,9 +63,6 @@ type Driver struct {
 type DownError struct{ Daemon string }
 
 func (e *DownError) Error() string { return "FRR's " + e.Daemon + " is not running" }
-
-// ErrLocked: somebody else holds FRR's configuration; it is worth a retry.
-var ErrLocked = errors.New("FRR's configuration is locked by another session")
 
 // errClosed is returned after Close.
 var errClosed = errors.New("the vtysh driver is closed")
@@ -199,7 +197,7 @@ func (d *Driver) load(ctx context.Context, doc *frr.Document) (frr.Applied, erro
 	}
 	d.refused = newRefusals(doc, l.refused)
 	d.inForce = settle(d.inForce, doc, l.refused)
-	d.watched.last, d.readBack = d.inForce, false
+	d.watched.last, d.readBack, d.stuck.since = d.inForce, false, time.Time{}
 	return frr.Applied{Commands: l.sent, Refused: l.list()}, nil
 }
 
@@ -263,7 +261,7 @@ func (d *Driver) lost(err error) error {
 		d.forget.Store(true)
 	}
 	d.stop()
-	return err
+	return d.unstick(err)
 }
 
 func (d *Driver) stop() {

@@ -224,7 +224,7 @@ func (l *loader) arrive(lines []string, replies []reply, path [][]string, names 
 	for i, r := range replies {
 		v := judge(r.text)
 		if v.locked {
-			return fmt.Errorf("%w (%s)", ErrLocked, v.refusal)
+			return v.lockError()
 		}
 		if v.transaction {
 			return errSpoilt
@@ -251,7 +251,7 @@ func (l *loader) judge(ctx context.Context, c frr.Command, r reply) (left bool, 
 	moved := r.prompt != here
 	switch {
 	case v.locked:
-		return true, fmt.Errorf("%w (%s)", ErrLocked, v.refusal)
+		return true, v.lockError()
 	case v.transaction && !l.single:
 		return true, errSpoilt
 	case c.Opens && !c.Undo && moved && v.refusal == "" && r.prompt != "" && r.prompt != "config":
@@ -323,7 +323,7 @@ func (l *loader) leave(ctx context.Context) error {
 		v := judge(r.text)
 		switch {
 		case v.locked:
-			return fmt.Errorf("%w (%s)", ErrLocked, v.refusal)
+			return v.lockError()
 		case v.transaction:
 			return errSpoilt
 		case v.refusal != "":

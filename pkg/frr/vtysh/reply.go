@@ -115,7 +115,7 @@ func (e *refusedError) Error() string { return "FRR says: " + e.message }
 type verdict struct {
 	refusal     string // what FRR said, without the leading "% "; empty: accepted
 	transaction bool   // refused by a daemon's transaction: the session is spoilt
-	locked      bool   // somebody else configures FRR
+	locked      bool   // FRR's configuration is locked
 }
 
 // unmarked are beginnings of refusals that FRR prints without "% ".
