@@ -64,6 +64,7 @@ func trimService(s *corev1.Service) *corev1.Service {
 		LoadBalancerIP:        s.Spec.LoadBalancerIP,
 		LoadBalancerClass:     s.Spec.LoadBalancerClass,
 		ExternalTrafficPolicy: s.Spec.ExternalTrafficPolicy,
+		HealthCheckNodePort:   s.Spec.HealthCheckNodePort,
 	}
 	for _, p := range s.Spec.Ports {
 		t.Spec.Ports = append(t.Spec.Ports, corev1.ServicePort{Name: p.Name, Protocol: p.Protocol, Port: p.Port})

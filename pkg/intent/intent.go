@@ -262,6 +262,9 @@ type Service struct {
 	AssignedSince time.Time
 	// Local: externalTrafficPolicy Local.
 	Local bool
+	// HealthPort is the TCP port of every node on which its kube-proxy answers
+	// whether it passes the Service's traffic to endpoints there; 0: none.
+	HealthPort uint16
 	// Serving: some endpoint, on whichever node, can serve. ServingNodes are
 	// the nodes that host one.
 	Serving      bool

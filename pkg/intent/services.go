@@ -119,6 +119,7 @@ func serviceOf(o *corev1.Service, endpoints []*discoveryv1.EndpointSlice) *Servi
 	s := &Service{
 		Key: Key{o.Namespace, o.Name}, Created: created(o), Labels: o.Labels,
 		Local:        o.Spec.ExternalTrafficPolicy == corev1.ServiceExternalTrafficPolicyLocal,
+		HealthPort:   uint16(o.Spec.HealthCheckNodePort),
 		AssignedPool: o.Annotations[v1beta1.AnnotationAllocatedFromPool],
 		source:       o, endpoints: slices.Clone(endpoints),
 	}

@@ -62,6 +62,7 @@ type Speaker struct {
 	applied   frr.Applied
 	sessions  *sessions
 	forward   *forwarding
+	follow    *follow
 	statuses  *serviceStatuses
 	latest    atomic.Pointer[report] // to be published
 	unwritten chan struct{}
@@ -93,6 +94,7 @@ func New(o Options) *Speaker {
 		Options:   o,
 		sessions:  newSessions(o.Log),
 		forward:   newForwarding(o.Log),
+		follow:    newFollow(o.Node, o.Log),
 		unwritten: make(chan struct{}, 1),
 		drain:     newDrain(o.DrainWait),
 		gauges:    gauges{metrics: o.Metrics, node: o.Node},
@@ -155,6 +157,7 @@ func (s *Speaker) loop(ctx context.Context) {
 			return
 		case <-s.Cluster.Changed():
 		case <-s.forward.Changed():
+		case <-s.follow.Changed():
 		case <-retry.C:
 		case <-s.drain.Due():
 		case e := <-s.BMP.Events():
@@ -250,7 +253,8 @@ func (s *Speaker) pass(ctx context.Context) error {
 		Marking: s.drain.next(node != nil && node.Leaving != nil, s.announcing()),
 	}
 	before := s.result
-	s.result = plan.ForNode(before, s.intent, facts)
+	now := s.follow.show(ctx, s.intent)
+	s.result = plan.ForNode(before, now, facts)
 	logDecisions(s.Log, before, s.result)
 	document, err := frr.Build(s.document, s.result.Plan, s.Document)
 	if err != nil {
@@ -274,7 +278,7 @@ func (s *Speaker) pass(ctx context.Context) error {
 	s.Passes.Updates.Inc()
 	s.gauges.set(s.result)
 	s.asker.ask(s.sessions, false, false)
-	s.statuses.offer(s.intent, s.result)
+	s.statuses.offer(now, s.result)
 	s.Passes.ConfigLoaded.Set(1)
 	s.report()
 	return nil
