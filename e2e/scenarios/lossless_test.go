@@ -136,8 +136,7 @@ func TestApplicationRolloutFailsNothing(t *testing.T) {
 	w.agree(t, ctx)
 }
 
-// kubectl drain loses nothing, and the node is back among the next hops when its
-// pods are.
+// kubectl drain, and the node's return, lose nothing.
 func TestKubectlDrainLosesNothing(t *testing.T) {
 	ctx, w := begin(t)
 	rec := w.record(t, ctx)
@@ -151,9 +150,9 @@ func TestKubectlDrainLosesNothing(t *testing.T) {
 	w.lossless(t, ctx, rec, to, func() {
 		w.kubectl(t, ctx, "drain", "n2", "--ignore-daemonsets", "--delete-emptydir-data", "--timeout=90s")
 		rec.reach(t, ctx, host(to.Addr()), "n1", "n3")
+		w.kubectl(t, ctx, "uncordon", "n2")
+		w.kubectl(t, ctx, "-n", ns, "rollout", "restart", "deployment/web")
+		rec.reach(t, ctx, host(to.Addr()), everywhere...)
 	})
-	w.kubectl(t, ctx, "uncordon", "n2")
-	w.kubectl(t, ctx, "-n", ns, "rollout", "restart", "deployment/web")
-	rec.reach(t, ctx, host(to.Addr()), everywhere...)
 	w.agree(t, ctx)
 }
