@@ -116,6 +116,9 @@ func readNeighbor(p *Peer, s *v1beta2.BGPPeerSpec) *Finding {
 	if !ok {
 		return one(InvalidPeerAddress, "spec.peerAddress", s.PeerAddress, "invalid BGPPeer address; write one IPv4 or IPv6 address, such as 192.0.2.1 or 2001:db8::1")
 	}
+	if addr.IsUnspecified() || addr.IsMulticast() || addr == netip.AddrFrom4([4]byte{255, 255, 255, 255}) {
+		return one(InvalidPeerAddress, "spec.peerAddress", s.PeerAddress, "invalid BGPPeer address: no router can have it; write the router's own, such as 192.0.2.1 or 2001:db8::1")
+	}
 	p.Addr = addr
 	return nil
 }
