@@ -4,7 +4,6 @@ package scenarios_test
 
 import (
 	"fmt"
-	"net/netip"
 	"testing"
 	"time"
 
@@ -16,15 +15,8 @@ import (
 // back, and none is lost: the node goes on forwarding.
 func TestEachDaemonKilled(t *testing.T) {
 	ctx, w := begin(t)
-	rec := w.record(t, ctx)
-	ns := w.namespace(t, ctx)
-	w.apply(t, ctx, w.torConfig()+webPods(ns, "web", everywhere...)+service(ns, "web", "Local"))
-	w.podsReady(t, ctx, ns, "web")
-	addr := w.address(t, ctx, ns, "web")
-	rec.reach(t, ctx, host(addr), everywhere...)
-	to := netip.AddrPortFrom(addr, 80)
-	w.answers(t, ctx, to, everywhere...)
-	w.watched(t, ctx)
+	rec, ns, to := w.served(t, ctx)
+	addr := to.Addr()
 	token := w.token(t, ctx, ns)
 	w.lossless(t, ctx, rec, to, func() {
 		for i, daemon := range []string{"mgmtd", "zebra", "bfdd", "bgpd"} {

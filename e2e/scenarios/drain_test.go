@@ -38,15 +38,8 @@ func TestNodeLeavesService(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			ctx, w := begin(t)
-			rec := w.record(t, ctx)
-			ns := w.namespace(t, ctx)
-			w.apply(t, ctx, w.torConfig()+webPods(ns, "web", everywhere...)+service(ns, "web", "Local"))
-			w.podsReady(t, ctx, ns, "web")
-			addr := w.address(t, ctx, ns, "web")
-			rec.reach(t, ctx, host(addr), everywhere...)
-			to := netip.AddrPortFrom(addr, 80)
-			w.answers(t, ctx, to, everywhere...)
-			w.watched(t, ctx)
+			rec, _, to := w.served(t, ctx)
+			addr := to.Addr()
 			n, sessions := w.Node(c.node), w.sessions(t, ctx)
 			t.Cleanup(func() { w.Kubectl(context.Background(), c.back...) }) // done already, where the test succeeds
 			since := time.Now()

@@ -69,15 +69,8 @@ type slip struct {
 // left alone until the time given, while the rest goes on.
 func TestHandTypedLinesAreUndone(t *testing.T) {
 	ctx, w := begin(t)
-	rec := w.record(t, ctx)
-	ns := w.namespace(t, ctx)
-	w.apply(t, ctx, w.torConfig()+webPods(ns, "web", everywhere...)+service(ns, "web", "Local"))
-	w.podsReady(t, ctx, ns, "web")
-	addr := w.address(t, ctx, ns, "web")
-	rec.reach(t, ctx, host(addr), everywhere...)
-	to := netip.AddrPortFrom(addr, 80)
-	w.answers(t, ctx, to, everywhere...)
-	w.watched(t, ctx)
+	rec, ns, to := w.served(t, ctx)
+	addr := to.Addr()
 	token := w.token(t, ctx, ns)
 	before := map[string]string{}
 	for _, n := range w.Nodes() {

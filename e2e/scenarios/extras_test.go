@@ -72,15 +72,7 @@ func (w *world) takes(t *testing.T, ctx context.Context, r *lab.Router, want ...
 // it had never been there.
 func TestExtrasUnderTraffic(t *testing.T) {
 	ctx, w := begin(t)
-	rec := w.record(t, ctx)
-	ns := w.namespace(t, ctx)
-	w.apply(t, ctx, w.torConfig()+webPods(ns, "web", everywhere...)+service(ns, "web", "Local"))
-	w.podsReady(t, ctx, ns, "web")
-	addr := w.address(t, ctx, ns, "web")
-	rec.reach(t, ctx, host(addr), everywhere...)
-	to := netip.AddrPortFrom(addr, 80)
-	w.answers(t, ctx, to, everywhere...)
-	w.watched(t, ctx)
+	rec, _, to := w.served(t, ctx)
 	r := w.Router(0)
 	w.offers(t, ctx, r, lab.LAN4, lab.ClientNet4)
 	w.takes(t, ctx, r)

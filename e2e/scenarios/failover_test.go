@@ -22,12 +22,8 @@ var bfd300 = product.BFD{Interval: 300 * time.Millisecond, Multiplier: 3}
 // returns when BFD watches them all.
 func (w *world) failover(t *testing.T, ctx context.Context, rec *recording) product.Failover {
 	t.Helper()
-	ns := w.namespace(t, ctx)
-	w.apply(t, ctx, w.torConfig()+webPods(ns, "web", everywhere...)+service(ns, "web", "Local"))
-	w.podsReady(t, ctx, ns, "web")
-	addr := w.address(t, ctx, ns, "web")
-	rec.reach(t, ctx, host(addr), everywhere...)
-	f := product.Failover{Lab: w.Lab, To: netip.AddrPortFrom(addr, 80), BFD: bfd300}
+	_, to := w.reached(t, ctx, rec)
+	f := product.Failover{Lab: w.Lab, To: to, BFD: bfd300}
 	w.answers(t, ctx, f.To, everywhere...)
 	if err := f.Settle(ctx); err != nil {
 		t.Fatal(err)

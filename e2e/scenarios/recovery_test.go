@@ -117,11 +117,8 @@ func TestFRRKilled(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			ctx, w := begin(t)
 			rec := w.record(t, ctx)
-			ns := w.namespace(t, ctx)
-			w.apply(t, ctx, w.torConfig()+webPods(ns, "web", everywhere...)+service(ns, "web", "Local"))
-			w.podsReady(t, ctx, ns, "web")
-			addr := w.address(t, ctx, ns, "web")
-			rec.reach(t, ctx, host(addr), everywhere...)
+			ns, to := w.reached(t, ctx, rec)
+			addr := to.Addr()
 			n := w.Node(c.node)
 			before, err := w.runningConfig(ctx, n)
 			if err != nil {

@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"net/netip"
 	"testing"
 
 	"metallb.io/metallb-frr/e2e/lab"
@@ -66,6 +67,28 @@ func (w *world) sameSessions(t *testing.T, ctx context.Context, before map[strin
 			t.Errorf("the session of %s was %+v and is %+v; want it to have gone on", name, was, now)
 		}
 	}
+}
+
+// reached makes a Service with a pod on every node, and returns when every router
+// has it over all of them.
+func (w *world) reached(t *testing.T, ctx context.Context, rec *recording) (ns string, to netip.AddrPort) {
+	t.Helper()
+	ns = w.namespace(t, ctx)
+	w.apply(t, ctx, w.torConfig()+webPods(ns, "web", everywhere...)+service(ns, "web", "Local"))
+	w.podsReady(t, ctx, ns, "web")
+	addr := w.address(t, ctx, ns, "web")
+	rec.reach(t, ctx, host(addr), everywhere...)
+	return ns, netip.AddrPortFrom(addr, 80)
+}
+
+// served is reached, with every node answering and BFD watching the sessions.
+func (w *world) served(t *testing.T, ctx context.Context) (rec *recording, ns string, to netip.AddrPort) {
+	t.Helper()
+	rec = w.record(t, ctx)
+	ns, to = w.reached(t, ctx, rec)
+	w.answers(t, ctx, to, everywhere...)
+	w.watched(t, ctx)
+	return rec, ns, to
 }
 
 // watched waits until every router has its session with every node, and BFD

@@ -62,8 +62,8 @@ func (c *Cluster) ServiceBGPStatuses() (all []*v1beta1.ServiceBGPStatus, ok bool
 	return c.statuses.objects.all(), c.statuses.listed
 }
 
-// ServiceBGPStatusesChanged receives a value after one of those has changed since
-// the value before.
+// ServiceBGPStatusesChanged receives a value after those were first listed, and
+// after one of them has changed since the value before.
 func (c *Cluster) ServiceBGPStatusesChanged() <-chan struct{} { return c.statuses.signal }
 
 // ServiceBGPStatus returns the object that says that the node in Options.Node

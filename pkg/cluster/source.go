@@ -287,8 +287,13 @@ func (k *kind[T]) Replace(objs []any, _ string) error {
 		kept = append(kept, k.trim(o))
 	}
 	k.update(func(c *collection[T]) change {
+		first := !k.listed
 		k.listed = true
-		return c.replace(kept)
+		ch := c.replace(kept)
+		if first && k.signal != nil {
+			wake(k.signal) // that there are none is news too
+		}
+		return ch
 	})
 	k.cluster.markSynced(k.name)
 	return nil

@@ -34,9 +34,9 @@ func (c *Cluster) addStates() {
 		func() client.ObjectList { return &v1beta1.ConfigurationStateList{} }, trimOwn[state], k)
 }
 
-// StatesChanged receives a value after a ConfigurationState has changed since the
-// value before: one of any node or, with Options.Node, the node's own. The next
-// Read shows it. A StatusWriter also gets one after a change in the status of an
+// StatesChanged receives a value after the ConfigurationStates were first listed,
+// and after one has changed since the value before: one of any node or, with
+// Options.Node, the node's own. The next Read shows it. A StatusWriter also gets one after a change in the status of an
 // object that users write.
 func (c *Cluster) StatesChanged() <-chan struct{} { return c.states.signal }
 

@@ -265,6 +265,7 @@ func TestReportsOfOthersWakeNobody(t *testing.T) {
 		select {
 		case <-c.Changed():
 			c.Read()
+		case <-c.StatesChanged():
 		case <-time.After(time.Second): // what the start brought with it is over
 			drained = true
 		}
