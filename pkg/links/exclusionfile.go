@@ -49,7 +49,10 @@ func WatchExclusion(ctx context.Context, path string, report func(*Exclusion, er
 		case <-ctx.Done():
 			return nil
 		case <-w.Events:
-		case <-w.Errors: // too much happened to be told of
+		case err := <-w.Errors:
+			if !errors.Is(err, fsnotify.ErrEventOverflow) { // too much happened to be told of
+				return fmt.Errorf("watching the folder %s for changes of %s: %w", dir, filepath.Base(path), err)
+			}
 		}
 		f.read()
 	}

@@ -163,7 +163,7 @@ func TestStacked(t *testing.T) {
 			if got.Kind != kind || got.Master != 0 {
 				t.Errorf("top0 is %+v", got)
 			}
-			wantAnswers(t, w.untilLink("eth0", "below it", isUp), both)
+			wantAnswers(t, w.untilLink("eth0", "below it", func(l links.Link) bool { return isUp(l) && hasLinkLocal(l) }), both)
 			n.must(n.LinkSetDown(n.link("eth0p")))
 			w.untilLink("top0", "down with what is below it", isDown)
 		})
