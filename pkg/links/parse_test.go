@@ -5,7 +5,10 @@ package links
 import (
 	"encoding/binary"
 	"errors"
+	"maps"
+	"net"
 	"net/netip"
+	"reflect"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -69,16 +72,56 @@ func TestUnreadable(t *testing.T) {
 	}
 }
 
+// TestNote: an interface of which more than an address changed stays one.
+func TestNote(t *testing.T) {
+	var d due
+	d.note(message(unix.RTM_NEWADDR, addrRow(1, 24)))
+	d.note(append(message(unix.RTM_DELLINK, linkRow(2)), message(unix.RTM_DELADDR, addrRow(2, 24))...))
+	d.note(message(unix.RTM_NEWROUTE, addrRow(3, 24)))
+	if want := map[int]bool{1: false, 2: true}; d.all || !maps.Equal(d.links, want) {
+		t.Errorf("due is %+v, want %v", d, want)
+	}
+}
+
+// TestEqual: every field counts.
+func TestEqual(t *testing.T) {
+	for i := range reflect.TypeFor[Link]().NumField() {
+		var a, b Link
+		field := reflect.ValueOf(&b).Elem().Field(i)
+		switch f := field.Addr().Interface().(type) {
+		case *string:
+			*f = "x"
+		case *int:
+			*f = 1
+		case *bool:
+			*f = true
+		case *net.HardwareAddr:
+			*f = net.HardwareAddr{1}
+		case *[]netip.Prefix:
+			*f = []netip.Prefix{netip.MustParsePrefix("192.0.2.1/24")}
+		case *netip.Addr:
+			*f = netip.MustParseAddr("fe80::1")
+		default:
+			t.Fatalf("no value for a %T", f)
+		}
+		if a.Equal(b) || !b.Equal(b) {
+			t.Errorf("Equal does not look at %s", reflect.TypeFor[Link]().Field(i).Name)
+		}
+	}
+}
+
+// message returns a netlink message.
+func message(kind uint16, body []byte) []byte {
+	b := binary.NativeEndian.AppendUint32(nil, uint32(headBytes+len(body)))
+	b = binary.NativeEndian.AppendUint16(b, kind)
+	return append(append(b, make([]byte, headBytes-len(b))...), body...)
+}
+
 // FuzzParse: whatever the bytes are, they are read or refused.
 func FuzzParse(f *testing.F) {
-	head := func(kind uint16, body []byte) []byte {
-		b := binary.NativeEndian.AppendUint32(nil, uint32(headBytes+len(body)))
-		b = binary.NativeEndian.AppendUint16(b, kind)
-		return append(append(b, make([]byte, headBytes-len(b))...), body...)
-	}
-	f.Add(head(unix.RTM_NEWLINK, linkRow(1, name("eth1"), mac, attribute(unix.IFLA_LINKINFO, attribute(unix.IFLA_INFO_KIND, 'v', 0)...))))
-	f.Add(head(unix.RTM_NEWADDR, addrRow(1, 24, attribute(unix.IFA_LOCAL, 192, 0, 2, 3), attribute(unix.IFA_FLAGS, 0x80, 0, 0, 0))))
-	f.Add(append(head(unix.RTM_DELADDR, addrRow(1, 24)), 17, 0, 0, 0, 9))
+	f.Add(message(unix.RTM_NEWLINK, linkRow(1, name("eth1"), mac, attribute(unix.IFLA_LINKINFO, attribute(unix.IFLA_INFO_KIND, 'v', 0)...))))
+	f.Add(message(unix.RTM_NEWADDR, addrRow(1, 24, attribute(unix.IFA_LOCAL, 192, 0, 2, 3), attribute(unix.IFA_FLAGS, 0x80, 0, 0, 0))))
+	f.Add(append(message(unix.RTM_DELADDR, addrRow(1, 24)), 17, 0, 0, 0, 9))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		var d due
 		d.note(b)

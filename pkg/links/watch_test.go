@@ -198,6 +198,7 @@ func TestNoARP(t *testing.T) {
 	if len(l.Addrs) > 0 || l.LinkLocal.IsValid() {
 		t.Errorf("addresses were read: %+v", l)
 	}
+	n.same(w)
 	n.must(n.AddrAdd(eth, addr("192.0.2.2/24")))
 	n.must(n.LinkSetARPOn(eth))
 	w.untilLink("eth0", "with both addresses", func(l links.Link) bool { return has("192.0.2.1/24")(l) && has("192.0.2.2/24")(l) })
