@@ -14,6 +14,10 @@ import (
 // schema does.
 const maxPrefixes = 1000
 
+// linkLocalBits is the prefix length of IPv6 link-local addresses (RFC 4291 section
+// 2.5.6).
+const linkLocalBits = 64
+
 // Refusal says why a question is not answered on an interface. The zero value
 // says that it is.
 type Refusal struct {
@@ -75,24 +79,28 @@ func (l *Link) refuse(x *Exclusion) Refusal {
 }
 
 // Published returns the interfaces on which something is answered, as a speaker's
-// ConfigurationState tells the other nodes: sorted by name, with their prefixes
-// without IPv6 link-local ones, which say nothing of where an address belongs.
-// links are as Watch reports them. Nil: there is none.
+// ConfigurationState tells the other nodes: sorted by name, each with its prefixes
+// of the families that are answered. So a prefix in fe80::/10 says that NDP is; it
+// is the only one of these, and says nothing of where an address belongs. links are
+// as Watch reports them. Nil: there is none.
 func Published(links []Link, x *Exclusion) []v1beta1.Link {
 	var out []v1beta1.Link
 	for i := range links {
 		l := &links[i]
-		if !l.Answers(x).Any() {
+		a := l.Answers(x)
+		if !a.Any() {
 			continue
 		}
 		p := v1beta1.Link{Name: l.Name, MAC: l.MAC.String()}
-		for _, a := range l.Addrs {
-			if a.Addr().Is6() && a.Addr().IsLinkLocalUnicast() {
+		if a.NDP.Reason == "" { // first: it is not cut off
+			p.Prefixes = append(p.Prefixes, netip.PrefixFrom(l.LinkLocal, linkLocalBits).String())
+		}
+		for _, prefix := range l.Addrs {
+			addr := prefix.Addr()
+			if addr.Is6() && addr.IsLinkLocalUnicast() || a.For(addr).Reason != "" || len(p.Prefixes) == maxPrefixes {
 				continue
 			}
-			if len(p.Prefixes) < maxPrefixes {
-				p.Prefixes = append(p.Prefixes, a.String())
-			}
+			p.Prefixes = append(p.Prefixes, prefix.String())
 		}
 		out = append(out, p)
 	}

@@ -130,9 +130,19 @@ func TestPublished(t *testing.T) {
 	if len(got) != 2 || got[1].Name != "eth2" || len(got[1].Prefixes) != 1000 {
 		t.Fatalf("published %d interfaces, want eth0 and eth2, with 1,000 prefixes at most", len(got))
 	}
-	want := v1beta1.Link{Name: "eth0", MAC: "02:00:5e:10:00:07", Prefixes: []string{"192.0.2.1/24", "2001:db8::1/64"}}
+	want := v1beta1.Link{Name: "eth0", MAC: "02:00:5e:10:00:07", Prefixes: []string{"fe80::1/64", "192.0.2.1/24", "2001:db8::1/64"}}
 	if diff := cmp.Diff(want, got[0]); diff != "" {
 		t.Errorf("eth0 (-want +got):\n%s", diff)
+	}
+	noNDP := with(func(l *links.Link) { l.LinkLocal, l.Addrs = netip.Addr{}, l.Addrs[:2] })
+	noARP := with(func(l *links.Link) { l.Broadcast = false })
+	for _, c := range []struct {
+		link links.Link
+		want []string
+	}{{noNDP, []string{"192.0.2.1/24"}}, {noARP, []string{"fe80::1/64", "2001:db8::1/64"}}} {
+		if diff := cmp.Diff(c.want, links.Published([]links.Link{c.link}, x)[0].Prefixes); diff != "" {
+			t.Errorf("prefixes of the families that are answered (-want +got):\n%s", diff)
+		}
 	}
 	if got := links.Published([]links.Link{down}, x); got != nil {
 		t.Errorf("published %v of nothing", got)

@@ -3,6 +3,9 @@
 package links_test
 
 import (
+	"context"
+	"errors"
+	"fmt"
 	"net"
 	"net/netip"
 	"slices"
@@ -92,8 +95,46 @@ func TestLife(t *testing.T) {
 		l, after := find(ls, "lan0")
 		return !before && after && l.Index == eth.Attrs().Index
 	})
+	other := newNode(t)
+	n.must(n.LinkSetNsFd(n.link("eth0p"), int(other.ns)))
+	w.until("an interface gone to another namespace", func(ls []links.Link) bool { _, there := find(ls, "eth0p"); return !there })
 	n.must(n.LinkDel(eth))
 	w.until("lo alone", func(ls []links.Link) bool { _, there := find(ls, "lan0"); return !there })
+}
+
+// TestNoCapability: a process may watch that may do nothing else.
+func TestNoCapability(t *testing.T) {
+	n := newNode(t)
+	eth := n.veth("eth0")
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	found, done := false, make(chan error, 1)
+	n.in(func() {
+		none := [2]unix.CapUserData{}
+		if err := unix.Capset(&unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}, &none[0]); err != nil {
+			done <- err
+			return
+		}
+		if err := netlink.LinkSetDown(eth); !errors.Is(err, unix.EPERM) {
+			done <- fmt.Errorf("switching an interface off without capabilities: %v", err)
+			return
+		}
+		done <- links.Watch(ctx, links.Options{}, func(ls []links.Link) {
+			if l, ok := find(ls, "eth0"); ok && has("192.0.2.1/24")(l) {
+				found = true
+				cancel()
+			}
+		})
+	})
+	n.must(n.AddrAdd(eth, addr("192.0.2.1/24")))
+	select {
+	case err := <-done:
+		if err != nil || !found {
+			t.Fatalf("watching without capabilities: found %v, %v", found, err)
+		}
+	case <-time.After(timeLimit):
+		t.Fatal("no report of the address")
+	}
 }
 
 // TestCarrier: an interface whose other end is gone is down, though switched on.
@@ -275,11 +316,21 @@ func TestChosenAddresses(t *testing.T) {
 	n.must(n.AddrAdd(eth, addr("fe80::9/64")), n.AddrAdd(eth, addr("fe80::5/64")))
 	w.untilLink("eth0", "speaking from the lowest preferred address", func(l links.Link) bool { return l.LinkLocal == netip.MustParseAddr("fe80::5") })
 
+	n.sysctl("ipv6/conf/eth0/use_tempaddr", "2")
+	lasting := addr("2001:db8::1/64")
+	lasting.Flags, lasting.PreferedLft, lasting.ValidLft = unix.IFA_F_MANAGETEMPADDR, 1800, 3600
+	n.must(n.AddrAdd(eth, lasting))
+	made, err := n.AddrList(eth, netlink.FAMILY_V6)
+	n.must(err)
+	if !slices.ContainsFunc(made, func(a netlink.Addr) bool { return a.Flags&unix.IFA_F_TEMPORARY != 0 }) {
+		t.Fatalf("the kernel made no temporary address: %v", made)
+	}
+
 	peer := addr("198.51.100.1/32")
 	peer.Peer = addr("198.51.100.2/30").IPNet
 	n.must(n.AddrAdd(eth, peer), n.AddrAdd(eth, addr("192.0.2.1/24")), n.AddrAdd(eth, addr("192.0.2.2/24")))
-	l = w.untilLink("eth0", "with IPv4 addresses", func(l links.Link) bool { return len(l.Addrs) == 6 })
-	for _, p := range []string{"192.0.2.1/24", "192.0.2.2/24", "198.51.100.1/32", "fe80::1/64"} {
+	l = w.untilLink("eth0", "with IPv4 addresses", func(l links.Link) bool { return len(l.Addrs) == 7 })
+	for _, p := range []string{"192.0.2.1/24", "192.0.2.2/24", "198.51.100.1/32", "fe80::1/64", "2001:db8::1/64"} {
 		if !has(p)(l) {
 			t.Errorf("%s is missing of %v", p, l.Addrs)
 		}
