@@ -166,6 +166,28 @@ func TestWatchExclusion(t *testing.T) {
 	}
 }
 
+// TestExclusionReplaced: a mount that is replaced while it is read is never taken
+// for one without the file.
+func TestExclusionReplaced(t *testing.T) {
+	m := newMount(t)
+	m.reports = make(chan string, 10000)
+	m.put("announcedInterfacesToExclude: [a]")
+	defer m.watch()()
+	for i := range 500 {
+		m.put(fmt.Sprintf("announcedInterfacesToExclude: [a, b%d]", i))
+	}
+	for last := ""; last != "[a b499] <nil>"; {
+		select {
+		case last = <-m.reports:
+			if !strings.HasPrefix(last, "[a") {
+				t.Fatalf("reported %q", last)
+			}
+		case <-time.After(timeLimit):
+			t.Fatalf("the last list was not reported; but %q", last)
+		}
+	}
+}
+
 // TestExclusionMissing: no file excludes nothing, and one that comes is seen.
 func TestExclusionMissing(t *testing.T) {
 	m := newMount(t)

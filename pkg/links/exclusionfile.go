@@ -72,10 +72,7 @@ type exclusionFile struct {
 
 // read reads the file and reports it if it is another one.
 func (f *exclusionFile) read() {
-	text, err := os.ReadFile(f.path)
-	if errors.Is(err, fs.ErrNotExist) {
-		text, err = nil, nil
-	}
+	text, err := readFile(f.path)
 	var failure string
 	if err != nil {
 		failure = err.Error()
@@ -97,6 +94,25 @@ func (f *exclusionFile) read() {
 		err = fmt.Errorf("reading the interfaces to leave alone from %s: %w", f.path, err)
 	}
 	f.report(f.valid, err)
+}
+
+// rereads is how often a file is read whose mount is replaced meanwhile.
+const rereads = 10
+
+// readFile returns the text of a file; of one that is not there, none.
+func readFile(path string) ([]byte, error) {
+	for range rereads {
+		text, err := os.ReadFile(path)
+		if !errors.Is(err, fs.ErrNotExist) {
+			return text, err
+		}
+		// A link may have led to where the file was before its mount was
+		// replaced; by now it leads to the new one.
+		if _, err := os.Lstat(path); err != nil {
+			break
+		}
+	}
+	return nil, nil
 }
 
 func parseFile(text []byte, err error) (*Exclusion, error) {
