@@ -265,7 +265,7 @@ func TestFamilies(t *testing.T) {
 	eth := n.veth("eth0")
 	n.must(n.AddrAdd(eth, addr("2001:db8::1/64")))
 	w := n.watch(links.Options{}, nil)
-	wantAnswers(t, w.untilLink("eth0", "with IPv6 alone", has("2001:db8::1/64")), both)
+	wantAnswers(t, w.untilLink("eth0", "with IPv6 alone", func(l links.Link) bool { return has("2001:db8::1/64")(l) && hasLinkLocal(l) }), both)
 	n.sysctl("ipv6/conf/eth0/disable_ipv6", "1")
 	l := w.untilLink("eth0", "without IPv6", func(l links.Link) bool { return !hasLinkLocal(l) && len(l.Addrs) == 0 })
 	wantAnswers(t, l, [2]intent.Reason{"", links.LinkNoLinkLocal})
