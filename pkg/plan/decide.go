@@ -86,13 +86,23 @@ func (e *elections) askSeat(seat *seat, c *contest, s *intent.Service) (intent.R
 	name := e.facts.Name
 	switch {
 	case !slices.Contains(seat.order, name):
-		return NodeOutsideSubnet, fmt.Sprintf("no subnet of node %s holds %s, and one of node %s does", name, seat.addr, seat.order[0])
+		return NodeOutsideSubnet, fmt.Sprintf("no subnet of node %s holds %s, and one of node %s does", name, seat.addr, e.insider(seat))
 	case !e.alive(name):
 		return NodeNotAlive, fmt.Sprintf("the speaker of node %s does not count as alive, so others announce %s", name, seat.addr)
 	case !e.arena.serves(c, s, e.arena.at(seat.owner)):
 		return OwnerServesOthers, fmt.Sprintf("node %s announces %s for %s and cannot announce this Service; give Services that share an address the same externalTrafficPolicy and L2Advertisements", seat.owner, seat.addr, e.sharers(s, []netip.Addr{seat.addr}))
 	}
 	return NotOwner, fmt.Sprintf("node %s announces %s", seat.owner, seat.addr)
+}
+
+// insider returns the best candidate that is known to be in the address's subnet.
+func (e *elections) insider(seat *seat) string {
+	for _, name := range seat.order {
+		if e.arena.nodes[e.arena.at(name)].Links != nil {
+			return name
+		}
+	}
+	return ""
 }
 
 // ownedBy returns those addresses of a Service that the node announces.
