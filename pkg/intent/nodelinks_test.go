@@ -46,8 +46,13 @@ func TestLinks(t *testing.T) {
 	}
 }
 
-// A node whose links are the same is the same, whatever another node's become.
+// A node whose links and weight are the same is the same, whatever another node's
+// become.
 func TestNodesAreReused(t *testing.T) {
+	heavy, light := resolve(t, weighed("5")), read(t, weighed("4"))
+	if in := intent.Resolve(heavy, light); in.Nodes[0].L2Weight != 4 {
+		t.Errorf("weight %d after it became 4", in.Nodes[0].L2Weight)
+	}
 	nodes := "---\napiVersion: v1\nkind: Node\nmetadata: {name: n1}\n---\napiVersion: v1\nkind: Node\nmetadata: {name: n2}\n"
 	s := read(t, nodes+state("speaker-n1", "{links: [{name: eth0}]}")+state("speaker-n2", "{links: [{name: eth0}]}"))
 	next := *s

@@ -3,6 +3,7 @@
 package plan_test
 
 import (
+	"crypto/sha256"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -103,6 +104,25 @@ func TestOrderIsMetalLBs(t *testing.T) {
 	}
 }
 
+// Of many nodes, those with the same score stand in the order of their hashes.
+func TestOrderOfManyNodes(t *testing.T) {
+	const nodes = 40
+	manifests := l2pool + every + service("s", "192.0.2.7", "", "n00")
+	var want []string
+	for i := range nodes {
+		name := fmt.Sprintf("n%02d", i)
+		manifests += plain(name, weight(fmt.Sprint(i%3)))
+		want = append(want, fmt.Sprintf("%d %x %s", 2-i%3, sha256.Sum256([]byte(name+"#192.0.2.7")), name))
+	}
+	slices.Sort(want)
+	for i, key := range want {
+		want[i] = key[len(key)-3:]
+	}
+	if got := at(t, intent.Resolve(nil, read(t, manifests)), "n00", nil).Plan.Announcements[0].Order; !slices.Equal(got, want) {
+		t.Errorf("%v, want %v", got, want)
+	}
+}
+
 // Who comes before whom, and who cannot announce, for 192.0.2.7, whose order is
 // n3 n1 n2 where nothing else counts.
 func TestCandidates(t *testing.T) {
@@ -126,6 +146,7 @@ func TestCandidates(t *testing.T) {
 		{"a node whose subnets are not known", l2base + links("n3", "eth0 198.51.100.3/24") + links("n1", "eth0 192.0.2.1/24") + every + s, "n1 n2"},
 		{"no node is in the subnet", l2base + links("n3", "eth0 198.51.100.3/24") + links("n1", "eth0 198.51.100.1/24") + links("n2", "eth0 203.0.113.2/24") + every + s, "n3 n1 n2"},
 		{"the one in the subnet is no candidate", l2base + links("n3", "eth0 198.51.100.3/24") + links("n1", "eth0 192.0.2.1/24") + l2("x", on("n3")) + s, "n3"},
+		{"the one in the subnet has no endpoint", l2base + links("n1", "eth0 192.0.2.1/24") + links("n2", "eth0 198.51.100.2/24") + links("n3", "eth0 198.51.100.3/24") + every + service("s", "192.0.2.7", local, "n2"), "n2"},
 		{"Local", l2base + every + service("s", "192.0.2.7", local, "n1", "n2"), "n1 n2"},
 		{"no endpoint", l2base + every + service("s", "192.0.2.7", ""), ""},
 		{"a node that leaves", plain("n1", "") + plain("n2", "") + node("n3", ", labels: {node.kubernetes.io/exclude-from-external-load-balancers: ''}", ready) + l2pool + every + s, "n1 n2"},
