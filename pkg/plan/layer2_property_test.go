@@ -4,6 +4,7 @@ package plan_test
 
 import (
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"net/netip"
 	"slices"
@@ -11,7 +12,6 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-	discoveryv1 "k8s.io/api/discovery/v1"
 
 	"metallb.io/metallb-frr/pkg/intent"
 	"metallb.io/metallb-frr/pkg/plan"
@@ -20,20 +20,18 @@ import (
 // lan is a cluster that announces in layer 2 and changes at random.
 type lan struct {
 	*rand.Rand
-	t                      *testing.T
-	nodes, states, ads     map[string]string // manifests by name
-	services               map[string]string
-	alive                  *plan.Alive
-	held                   *plan.Held
-	forwards               map[string]bool
-	last                   *intent.Snapshot
-	serviceDocs, otherDocs string
+	t                            *testing.T
+	nodes, states, ads, services map[string]string           // manifests by name
+	known                        map[string]*intent.Snapshot // by manifest
+	alive                        *plan.Alive
+	held                         *plan.Held
+	forwards                     map[string]bool
 }
 
 const lanNodes, lanServices = 6, 14
 
 func newLAN(t *testing.T, seed uint64) *lan {
-	l := &lan{Rand: rand.New(rand.NewPCG(seed, 11)), t: t, nodes: map[string]string{}, states: map[string]string{}, ads: map[string]string{}, services: map[string]string{}, forwards: map[string]bool{}}
+	l := &lan{Rand: rand.New(rand.NewPCG(seed, 11)), t: t, nodes: map[string]string{}, states: map[string]string{}, ads: map[string]string{}, services: map[string]string{}, forwards: map[string]bool{}, known: map[string]*intent.Snapshot{}}
 	for i := range lanNodes {
 		l.node(fmt.Sprintf("n%d", i))
 	}
@@ -139,41 +137,21 @@ func (l *lan) change() {
 
 var addr = netip.MustParseAddr
 
-func joined(docs map[string]string) string {
-	var out strings.Builder
-	for _, name := range sortedKeys(docs) {
-		out.WriteString(docs[name])
-	}
-	return out.String()
-}
-
-func sortedKeys(m map[string]string) []string {
-	keys := make([]string, 0, len(m))
-	for k := range m {
-		keys = append(keys, k)
-	}
-	slices.Sort(keys)
-	return keys
-}
-
-// snapshot keeps the objects that did not change, as a cache does.
+// snapshot has the same object for the same manifest, as a cache does.
 func (l *lan) snapshot() *intent.Snapshot {
-	others := pool("a", "192.0.2.0/24, 'fd00::/64'") + joined(l.nodes) + joined(l.states) + joined(l.ads)
-	s := read(l.t, others+joined(l.services))
-	if l.last != nil {
-		if l.otherDocs == others {
-			s.Nodes, s.States, s.L2Ads, s.Pools = l.last.Nodes, l.last.States, l.last.L2Ads, l.last.Pools
-		}
-		for i, o := range s.Services {
-			for j, was := range l.last.Services {
-				if o.Name == was.Name && l.serviceDocs != "" && strings.Contains(l.serviceDocs, l.services[o.Name]) {
-					s.Services[i] = l.last.Services[j]
-					s.EndpointSlices[i] = l.last.EndpointSlices[slices.IndexFunc(l.last.EndpointSlices, func(e *discoveryv1.EndpointSlice) bool { return e.Name == o.Name+"-a" })]
-				}
+	s := &intent.Snapshot{Namespace: "metallb-system"}
+	for _, docs := range []map[string]string{{"": l2pool}, l.nodes, l.states, l.ads, l.services} {
+		for _, doc := range docs {
+			if l.known[doc] == nil {
+				l.known[doc] = read(l.t, doc)
 			}
+			o := l.known[doc]
+			s.Pools, s.L2Ads = append(s.Pools, o.Pools...), append(s.L2Ads, o.L2Ads...)
+			s.Nodes, s.States = append(s.Nodes, o.Nodes...), append(s.States, o.States...)
+			s.Services, s.EndpointSlices = append(s.Services, o.Services...), append(s.EndpointSlices, o.EndpointSlices...)
 		}
 	}
-	l.last, l.otherDocs, l.serviceDocs = s, others, joined(l.services)
+	s.Sort()
 	return s
 }
 
@@ -202,13 +180,14 @@ func TestElectionsWithPrevious(t *testing.T) {
 		var prev *plan.Result
 		for step := range 60 {
 			l.change()
-			in = intent.Resolve(in, l.snapshot())
+			snapshot := l.snapshot()
+			in = intent.Resolve(in, snapshot)
 			before, was := prev, ""
 			if before != nil {
 				was = layer2(before)
 			}
 			prev = plan.ForNode(prev, in, l.facts("n1"))
-			fresh := plan.ForNode(nil, intent.Resolve(nil, l.last), l.facts("n1"))
+			fresh := plan.ForNode(nil, intent.Resolve(nil, snapshot), l.facts("n1"))
 			if d := cmp.Diff(layer2(fresh), layer2(prev)); d != "" {
 				t.Fatalf("seed %d, step %d (-anew +with previous):\n%s", seed, step, d)
 			}
@@ -316,8 +295,9 @@ func TestOneOwner(t *testing.T) {
 		l := newLAN(t, seed)
 		for range 10 {
 			l.change()
-			in := intent.Resolve(nil, l.snapshot())
-			alive := slices.DeleteFunc(sortedKeys(l.nodes), func(string) bool { return l.often(4) })
+			s := l.snapshot()
+			in := intent.Resolve(nil, s)
+			alive := slices.DeleteFunc(slices.Sorted(maps.Keys(l.nodes)), func(string) bool { return l.often(4) })
 			facts := func(alive []string) func(string) plan.NodeFacts {
 				a := plan.NewAlive(alive...)
 				return func(n string) plan.NodeFacts { return plan.NodeFacts{Name: n, Forwarding: true, Alive: a} }
@@ -341,14 +321,13 @@ func TestOneOwner(t *testing.T) {
 					}
 				}
 			}
-			s := *l.last
 			shuffle(l, s.Nodes)
 			shuffle(l, s.States)
 			shuffle(l, s.L2Ads)
 			shuffle(l, s.Services)
 			shuffle(l, s.EndpointSlices)
 			s.Sort()
-			again, _ := owners(t, intent.Resolve(nil, &s), facts(alive))
+			again, _ := owners(t, intent.Resolve(nil, s), facts(alive))
 			if d := cmp.Diff(fmt.Sprint(all), fmt.Sprint(again)); d != "" {
 				t.Fatalf("in another order:\n%s", d)
 			}
@@ -371,7 +350,7 @@ func TestNodesComeAndGo(t *testing.T) {
 		l.states = map[string]string{} // where a node is in the subnet and others are not, those lose by it
 		facts := func(n string) plan.NodeFacts { return plan.NodeFacts{Name: n, Forwarding: true} }
 		all, _ := owners(t, intent.Resolve(nil, l.snapshot()), facts)
-		for _, name := range sortedKeys(l.nodes) {
+		for _, name := range slices.Sorted(maps.Keys(l.nodes)) {
 			kept := l.nodes[name]
 			delete(l.nodes, name)
 			less, _ := owners(t, intent.Resolve(nil, l.snapshot()), facts)
