@@ -12,9 +12,11 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"syscall"
 	"time"
 
+	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 )
 
@@ -246,10 +248,40 @@ func (n *Node) PowerCut(ctx context.Context) error {
 	if _, err := memberPid(n.Name); err != nil {
 		return fmt.Errorf("cutting power: %w", err)
 	}
-	if err := errors.Join(n.lan.linkDown(), n.Crash(ctx)); err != nil {
+	ports, err := n.ports()
+	for _, p := range ports {
+		err = errors.Join(err, p.linkDown())
+	}
+	if err = errors.Join(err, n.Crash(ctx)); err != nil {
 		return err
 	}
-	return errors.Join(n.lan.unplug(), n.ns.remove())
+	return n.removeNetwork()
+}
+
+// removeNetwork takes the node's interfaces and its network namespace away.
+func (n *Node) removeNetwork() error {
+	ports, err := n.ports()
+	for _, p := range ports {
+		err = errors.Join(err, p.unplug())
+	}
+	return errors.Join(err, n.ns.remove())
+}
+
+// ports returns those that the node is plugged into.
+func (n *Node) ports() (out []port, err error) {
+	err = netNS{switchName}.link(func(h *netlink.Handle) error {
+		links, err := h.LinkList()
+		for _, l := range links {
+			if ifname, ok := strings.CutPrefix(l.Attrs().Name, n.Name+"-"); ok {
+				out = append(out, port{n.ns, ifname, lanBridge, n.lan.host})
+			}
+		}
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("listing the ports of %s: %w", n.Name, err)
+	}
+	return out, nil
 }
 
 // PowerOn starts the node after [Node.PowerCut] or [Node.Crash] on what it has
@@ -259,7 +291,7 @@ func (n *Node) PowerOn(ctx context.Context) error {
 		return fmt.Errorf("starting node %s: it is running", n.Name)
 	}
 	if n.ns.exists() {
-		if err := errors.Join(n.lan.unplug(), n.ns.remove()); err != nil {
+		if err := n.removeNetwork(); err != nil {
 			return err
 		}
 	}

@@ -97,7 +97,8 @@ func (r Record) unasked(rule Rule, from, until time.Time) []Violation {
 	return out
 }
 
-// twoOwners compares every tenure with the later ones of others.
+// twoOwners compares every tenure with the later ones of others. A member may claim
+// for several interfaces.
 func twoOwners(rule Rule, tenures []Tenure, from, until time.Time) []Violation {
 	var out []Violation
 	for i, a := range tenures {
@@ -106,7 +107,7 @@ func twoOwners(rule Rule, tenures []Tenure, from, until time.Time) []Violation {
 				break // and all after it
 			}
 			both := span{later(b.From, from), earlier(earlier(a.Until, b.Until), until)}
-			if a.MAC != b.MAC && both.long() > rule.Limit {
+			if a.Who() != b.Who() && both.long() > rule.Limit {
 				out = append(out, Violation{TwoOwners, rule.Addr, both.from, both.until, []string{a.Who(), b.Who()}})
 			}
 		}
