@@ -20,7 +20,7 @@ import (
 // while the first is up with the same addresses; it then kills its holder and
 // looks for what is left.
 func testBeside(t *testing.T, ctx context.Context, l *Lab) {
-	spec := Spec{Name: "test-beside", Nodes: 1, Routers: 1, Dir: filepath.Join(filepath.Dir(l.Spec.Dir), "test-beside")}
+	spec := Spec{Name: "test-beside", Nodes: 1, Routers: 1, LANClients: 1, Dir: filepath.Join(filepath.Dir(l.Spec.Dir), "test-beside")}
 	before := namespaces(t)
 	if err := Start(ctx, spec, t.Output()); err != nil {
 		t.Fatal(err)

@@ -44,9 +44,10 @@ func (l *Lab) Partition(ctx context.Context, port uint16, groups ...[]*Node) err
 }
 
 // CutAPIServer makes the given nodes, or all without any, lose every answer of the
-// API server, in silence, for what runs on them and in their pods; all else on the
-// network goes on, what the API server asks of kubelets and webhooks too.
-// [Lab.HealAPIServer] undoes it, and so does a power cut.
+// API server, in silence, for what runs on them and in their pods. All else on the
+// network goes on, and the API server still reaches kubelets and webhooks; but a
+// kubelet asks it whether it may answer, so that kubectl exec and logs fail after
+// half a minute. [Lab.HealAPIServer] undoes it, and so does a power cut.
 func (l *Lab) CutAPIServer(ctx context.Context, nodes ...*Node) error {
 	var rules []string
 	for _, a := range []netip.Addr{host(LAN4, cpHost), host(LAN6, cpHost)} {
@@ -90,7 +91,7 @@ func (n *Node) lose(ctx context.Context, table string, rules []string) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, "table inet %s\ndelete table inet %[1]s\n", table)
 	if len(rules) > 0 {
-		fmt.Fprintf(&b, "table inet %s { chain in { type filter hook prerouting priority -310;\n%s\n} }\n", table, strings.Join(rules, "\n"))
+		fmt.Fprintf(&b, "table inet %s { chain in { type filter hook prerouting priority -310;\n%s\n}\n}\n", table, strings.Join(rules, "\n"))
 	}
 	cmd := exec.CommandContext(ctx, "nsenter", "--net="+n.ns.path(), "--", "nft", "-f", "-")
 	cmd.Stdin = strings.NewReader(b.String())

@@ -5,6 +5,7 @@ package lab
 import (
 	"context"
 	"errors"
+	"net/netip"
 	"strings"
 	"testing"
 	"time"
@@ -120,4 +121,42 @@ func testCrash(t *testing.T, ctx context.Context, l *Lab) {
 		t.Fatal(err)
 	}
 	waitAnswer(t, ctx, l, n.Addr4, "node="+n.Name)
+}
+
+// testAPIServerCut sees what one node loses with the API server, and what not.
+func testAPIServerCut(t *testing.T, ctx context.Context, l *Lab) {
+	n1, n2 := l.Node(0), l.Node(1)
+	api := []netip.AddrPort{netip.AddrPortFrom(host(LAN4, cpHost), 6443), netip.MustParseAddrPort("10.96.0.1:443")}
+	check := func(n *Node, want bool) {
+		t.Helper()
+		limit := 10 * time.Second
+		if !want {
+			limit = 300 * time.Millisecond
+		}
+		for _, a := range api {
+			if err := hears(ctx, n, "tcp", a, limit); (err == nil) != want {
+				t.Errorf("%s reaches the API server at %s: %v, want %v", n.Name, a, err, want)
+			}
+		}
+	}
+	if err := l.CutAPIServer(ctx, n1); err != nil {
+		t.Fatal(err)
+	}
+	check(n1, false)
+	check(n2, true)
+	waitAnswer(t, ctx, l, n1.Addr4, "node="+n1.Name)
+	// What the API server asks of kubelets and webhooks goes on.
+	cp := &Node{Name: cpName, ns: netNS{cpName}}
+	if err := hears(ctx, cp, "tcp", netip.AddrPortFrom(n1.Addr4, 10250), 10*time.Second); err != nil {
+		t.Errorf("the API server does not reach the kubelet: %v", err)
+	}
+	if err := l.CutAPIServer(ctx); err != nil {
+		t.Fatal(err)
+	}
+	check(n2, false)
+	if err := l.HealAPIServer(ctx); err != nil {
+		t.Fatal(err)
+	}
+	check(n1, true)
+	check(n2, true)
 }

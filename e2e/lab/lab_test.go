@@ -63,7 +63,7 @@ spec:
 `
 
 func TestLab(t *testing.T) {
-	spec := Spec{Name: "test-lab", Nodes: 2, Routers: 2, Clients: 1, NodeGrace: 10 * time.Second}
+	spec := Spec{Name: "test-lab", Nodes: 2, Routers: 2, Clients: 1, LANClients: 1, NodeGrace: 10 * time.Second}
 	needLab(t, spec)
 	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
@@ -87,7 +87,9 @@ func TestLab(t *testing.T) {
 		test func(*testing.T, context.Context, *Lab)
 	}{
 		{"the client reaches every node's port", testNodePorts},
+		{"a client on the nodes' network reaches every node's port", testLANPorts},
 		{"a node reaches a cluster address", testClusterAddress},
+		{"a node without the API server", testAPIServerCut},
 		{"kubectl exec and logs", testExecLogs},
 		{"the routes of a router", testRoutes},
 		{"two nodes announce an address over BGP", testBGP},
@@ -119,22 +121,43 @@ func ask(ctx context.Context, c *http.Client, host string) (string, error) {
 
 func nodePort(a netip.Addr) string { return netip.AddrPortFrom(a, 30080).String() }
 
-func testNodePorts(t *testing.T, ctx context.Context, l *Lab) {
-	c := l.Client(0)
+func testNodePorts(t *testing.T, ctx context.Context, l *Lab) { reachPorts(t, ctx, l, l.Client(0)) }
+
+// testLANPorts also sees that no router had a part in it.
+func testLANPorts(t *testing.T, ctx context.Context, l *Lab) {
+	c := l.LANClient(0)
+	reachPorts(t, ctx, l, c)
 	for _, n := range l.Nodes() {
-		for _, a := range []struct{ node, client netip.Addr }{{n.Addr4, c.Addr4}, {n.Addr6, c.Addr6}} {
-			waitAnswer(t, ctx, l, a.node, "node="+n.Name, "client="+strings.TrimSuffix(netip.AddrPortFrom(a.client, 0).String(), "0"))
+		for _, a := range []netip.Addr{n.Addr4, n.Addr6} {
+			if got, err := c.Neighbor(a); err != nil || got.MAC != macOf(t, n) {
+				t.Errorf("%s takes %s for %s (%v), want %s", c.Name, got.MAC, a, err, macOf(t, n))
+			}
 		}
 	}
 }
 
-// waitAnswer waits until the client gets an answer from a node's port that has
+// reachPorts has the client ask every node, over both families.
+func reachPorts(t *testing.T, ctx context.Context, l *Lab, c *Client) {
+	t.Helper()
+	for _, n := range l.Nodes() {
+		for _, a := range []struct{ node, client netip.Addr }{{n.Addr4, c.Addr4}, {n.Addr6, c.Addr6}} {
+			waitAnswerAt(t, ctx, c, a.node, "node="+n.Name, "client="+strings.TrimSuffix(netip.AddrPortFrom(a.client, 0).String(), "0"))
+		}
+	}
+}
+
+// waitAnswer waits until the first client gets an answer from a node's port that has
 // all the given parts.
 func waitAnswer(t *testing.T, ctx context.Context, l *Lab, node netip.Addr, parts ...string) {
 	t.Helper()
+	waitAnswerAt(t, ctx, l.Client(0), node, parts...)
+}
+
+func waitAnswerAt(t *testing.T, ctx context.Context, c *Client, node netip.Addr, parts ...string) {
+	t.Helper()
 	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
 	defer cancel()
-	hc := l.Client(0).HTTP(time.Second)
+	hc := c.HTTP(time.Second)
 	err := poll(ctx, "an answer from "+nodePort(node), 100*time.Millisecond, func() error {
 		got, err := ask(ctx, hc, nodePort(node))
 		for _, p := range parts {
