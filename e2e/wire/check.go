@@ -126,8 +126,8 @@ func (r Record) noOwner(rule Rule, tenures []Tenure, from, until time.Time) []Vi
 		at = later(at, s.until)
 		// What comes before the first question without an answer is not certain.
 		i, _ := slices.BinarySearchFunc(asked, hole.from, compareAfter)
-		if i == len(asked) || !asked[i].Before(hole.until) {
-			continue
+		if i == len(asked) {
+			break
 		}
 		hole.from = asked[i]
 		if hole.long() > rule.Limit {

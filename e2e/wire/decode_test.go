@@ -11,6 +11,7 @@ import (
 
 var (
 	mac1    = MAC{0x02, 0x1a, 0xb0, 0, 0, 11}
+	mac1b   = MAC{0x02, 0x1a, 0xb0, 0, 2, 11} // eth1
 	mac2    = MAC{0x02, 0x1a, 0xb0, 0, 0, 12}
 	macC    = MAC{0x02, 0x1a, 0xb0, 0, 0, 211}
 	addr4   = netip.MustParseAddr("172.30.0.160")
