@@ -3,9 +3,12 @@
 package lab
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
+	"time"
 
 	"github.com/vishvananda/netlink"
 	"github.com/vishvananda/netns"
@@ -94,13 +97,33 @@ func (p port) connect() error {
 	return nil
 }
 
-// addAddr gives the member's interface an address, which it may use at once.
+// addAddr gives the member's interface an address, and returns once the member
+// takes packets for it.
 func (p port) addAddr(a netip.Prefix) error {
 	return p.onMember(func(h *netlink.Handle, l netlink.Link) error {
-		if err := h.AddrAdd(l, netlinkAddr(a)); err != nil {
+		err := h.AddrAdd(l, netlinkAddr(a))
+		if err == nil && a.Addr().Is6() {
+			err = waitLocal(h, a.Addr())
+		}
+		if err != nil {
 			return fmt.Errorf("adding %s: %w", a, err)
 		}
 		return nil
+	})
+}
+
+// waitLocal waits until the kernel has made its route to an IPv6 address of its own,
+// which it does after it has said that it has the address, and does not tell. A
+// packet that comes sooner is forwarded to where it came from.
+func waitLocal(h *netlink.Handle, a netip.Addr) error {
+	ctx, cancel := context.WithTimeoutCause(context.Background(), 10*time.Second, errors.New("not after 10 s"))
+	defer cancel()
+	return poll(ctx, "the kernel to take packets for it", time.Millisecond, func() error {
+		routes, err := h.RouteGet(a.AsSlice())
+		if err == nil && (len(routes) != 1 || routes[0].Type != unix.RTN_LOCAL) {
+			err = fmt.Errorf("its route is %v", routes)
+		}
+		return err
 	})
 }
 
