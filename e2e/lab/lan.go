@@ -121,7 +121,7 @@ func (l *Lab) Member(m wire.MAC) string {
 }
 
 // Ask keeps asking everybody on the client's network for addresses, all in every
-// pause, until it is stopped. The client's own neighbour cache has no part in it.
+// pause, until it is stopped.
 func (c *Client) Ask(pause time.Duration, addrs ...netip.Addr) (a *wire.Asker, err error) {
 	err = c.ns.do(func() error {
 		a, err = wire.Ask(c.port.ifname, c.Addr4, c.Addr6, pause, addrs...)

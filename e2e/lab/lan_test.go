@@ -161,15 +161,22 @@ func testOwners(t *testing.T, ctx context.Context, l *Lab) {
 		return x
 	}
 	c := l.LANClient(0)
-	capture := startCapture(t, l)
 	x1 := own()
-	startAsking(t, l.LANClient(1), addrs...)
+	watch, err := l.Watch(l.LANClient(1), addrs...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { watch.Stop(ctx) })
 	for _, a := range addrs {
 		ping(t, ctx, c, a)
 	}
-	// pass waits until so much has been recorded after a time.
 	pass := func(after time.Time, d time.Duration) time.Time {
-		return waitFrame(t, ctx, capture, after.Add(d), "the next question", func(f wire.Frame) bool { return f.Kind == wire.Query && f.Addr == addrs[1] }).Time
+		t.Helper()
+		at, err := watch.Asked(ctx, after.Add(d))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return at
 	}
 	begin := time.Now()
 	one := pass(begin, time.Second)
@@ -186,9 +193,8 @@ func testOwners(t *testing.T, ctx context.Context, l *Lab) {
 	if err := x2.Remove(); err != nil {
 		t.Fatal(err)
 	}
-	four := pass(three, 1500*time.Millisecond)
-	pass(four, 500*time.Millisecond)
-	r, err := capture.Stop()
+	pass(three, 1500*time.Millisecond)
+	r, four, err := watch.Stop(ctx)
 	if err != nil {
 		t.Fatal(err)
 	}

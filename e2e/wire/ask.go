@@ -16,7 +16,8 @@ import (
 
 // An Asker keeps asking everybody on a network who has certain addresses, so that a
 // record of that network shows at all times who says that they have. The answers go
-// to the machine that it asks for, whose kernel has not asked and ignores them.
+// to the machine that it asks for, whose kernel has not asked: it takes them as news
+// of neighbours that it knows, and otherwise ignores them.
 type Asker struct {
 	socket *os.File
 	stop   chan struct{}

@@ -26,6 +26,7 @@ type Capture struct {
 	socket *os.File
 	name   func(MAC) string
 	done   chan struct{}
+	stop   sync.Once
 
 	mu     sync.Mutex
 	frames Record
@@ -218,8 +219,19 @@ func (c *Capture) Wait(ctx context.Context, after time.Time, match func(Frame) b
 }
 
 // Stop ends the capture and returns what was heard. It is an error if the kernel
-// had no room for some of it: the record then shows nothing.
+// had no room for some of it: the record then shows nothing. A second call returns
+// the same.
 func (c *Capture) Stop() (Record, error) {
+	c.stop.Do(c.end)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.err != nil {
+		return c.frames, fmt.Errorf("capturing: %w", c.err)
+	}
+	return c.frames, nil
+}
+
+func (c *Capture) end() {
 	c.socket.SetReadDeadline(time.Unix(0, 0))
 	<-c.done
 	var rerr error
@@ -228,12 +240,6 @@ func (c *Capture) Stop() (Record, error) {
 		err = conn.Control(func(fd uintptr) { rerr = c.rest(int(fd)) })
 	}
 	c.fail(errors.Join(err, rerr, c.socket.Close()))
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.err != nil {
-		return c.frames, fmt.Errorf("capturing: %w", c.err)
-	}
-	return c.frames, nil
 }
 
 // rest takes down what the kernel still has, and asks how much it had no room for.
