@@ -186,7 +186,7 @@ func (n *Node) AddPort(ifname string, addrs ...netip.Prefix) error {
 	if !extraPort.MatchString(ifname) {
 		return fmt.Errorf("adding %s to %s: the name can be eth1 to eth9", ifname, n.Name)
 	}
-	p := port{n.ns, ifname, lanBridge, n.lan.host}
+	p := n.port(ifname)
 	err := p.connect()
 	for _, a := range addrs {
 		if err == nil {
@@ -200,9 +200,12 @@ func (n *Node) AddPort(ifname string, addrs ...netip.Prefix) error {
 }
 
 // RemovePort undoes [Node.AddPort].
-func (n *Node) RemovePort(ifname string) error {
-	if !extraPort.MatchString(ifname) {
-		return fmt.Errorf("removing %s from %s: the name can be eth1 to eth9", ifname, n.Name)
-	}
-	return port{n.ns, ifname, lanBridge, n.lan.host}.unplug()
-}
+func (n *Node) RemovePort(ifname string) error { return n.port(ifname).unplug() }
+
+// PortDown pulls the cable of one of the node's interfaces; PortUp plugs it back in.
+func (n *Node) PortDown(ifname string) error { return n.port(ifname).linkDown() }
+
+// PortUp undoes [Node.PortDown].
+func (n *Node) PortUp(ifname string) error { return n.port(ifname).linkUp() }
+
+func (n *Node) port(ifname string) port { return port{n.ns, ifname, lanBridge, n.lan.host} }

@@ -4,8 +4,6 @@ package lab
 
 import (
 	"context"
-	"fmt"
-	"net"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -39,7 +37,8 @@ func TestLAN(t *testing.T) {
 		{"owners of an address that come and go", testOwners},
 		{"nodes that do not hear each other on a port", testPartition},
 		{"a node changes its MAC", testChangeMAC},
-		{"a second network, and a second interface", testSecond},
+		{"a second network", testSecond},
+		{"a second interface", testPorts},
 		{"a strange host takes nothing with it", testStranger},
 		{"a capture that lost frames says so", testLostFrames},
 	} {
@@ -144,96 +143,6 @@ func testResolve(t *testing.T, ctx context.Context, l *Lab) {
 	}
 }
 
-// testOwners has the kernels of two strange hosts own an address, in turn, together
-// and not at all, and the oracle tell. l1 is the client whose cache counts, l2 asks.
-func testOwners(t *testing.T, ctx context.Context, l *Lab) {
-	addrs := []netip.Addr{Free4.Addr().Next(), Free6.Addr().Next()}
-	own := func() *Client {
-		x, err := l.AddHost(netip.PrefixFrom(addrs[0], LAN4.Bits()), netip.PrefixFrom(addrs[1], LAN6.Bits()))
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() {
-			if err := x.Remove(); err != nil {
-				t.Error(err)
-			}
-		})
-		return x
-	}
-	c := l.LANClient(0)
-	x1 := own()
-	watch, err := l.Watch(l.LANClient(1), addrs...)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { watch.Stop(ctx) })
-	for _, a := range addrs {
-		ping(t, ctx, c, a)
-	}
-	pass := func(after time.Time, d time.Duration) time.Time {
-		t.Helper()
-		at, err := watch.Asked(ctx, after.Add(d))
-		if err != nil {
-			t.Fatal(err)
-		}
-		return at
-	}
-	begin := time.Now()
-	one := pass(begin, time.Second)
-	x2 := own()
-	two := pass(one, 1600*time.Millisecond)
-	if err := x1.Remove(); err != nil {
-		t.Fatal(err)
-	}
-	gone := time.Now()
-	if err := x2.Send(wire.NewGratuitous(macOf(t, x2), addrs[0], addrs[0]), wire.NewGratuitous(macOf(t, x2), addrs[1], addrs[1])); err != nil {
-		t.Fatal(err)
-	}
-	three := pass(gone, 700*time.Millisecond)
-	if err := x2.Remove(); err != nil {
-		t.Fatal(err)
-	}
-	pass(three, 1500*time.Millisecond)
-	r, four, err := watch.Stop(ctx)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, a := range addrs {
-		rule := wire.Rule{Addr: a, Client: macOf(t, c)}
-		wantViolations(t, r.Check(rule, begin, one), wire.NotAsked)
-		wantViolations(t, r.Check(rule, begin, two), wire.TwoOwners, "x1", "x2")
-		wantViolations(t, r.Check(rule, gone, three), wire.NotAsked)
-		wantViolations(t, r.Check(rule, three, four), wire.NoOwner, "x2")
-		f, ok := r.First(one, func(f wire.Frame) bool { return f.Kind == wire.Gratuitous && f.Addr == a })
-		if !ok || f.Member != x2.Name || f.Time.Sub(gone) > time.Second {
-			t.Errorf("the first word of a new owner of %s is %s, want x2's at %s", a, f, gone)
-		}
-		if view := r.View(a, macOf(t, c)); len(view) == 0 || view[len(view)-1].Member != "x2" {
-			t.Errorf("at last the client takes for the owner of %s: %s", a, view)
-		}
-	}
-}
-
-// wantViolations wants violations of one reason, by those members, and none but
-// that; with no members, none at all.
-func wantViolations(t *testing.T, got []wire.Violation, reason wire.Reason, members ...string) {
-	t.Helper()
-	if len(members) == 0 {
-		if len(got) > 0 {
-			t.Errorf("violations %v, want none", got)
-		}
-		return
-	}
-	for _, v := range got {
-		if v.Reason != reason || !slices.Equal(slices.Sorted(slices.Values(v.Members)), members) {
-			t.Errorf("violation %s, want %s by %v", v, reason, members)
-		}
-	}
-	if len(got) == 0 {
-		t.Errorf("no violation, want %s by %v", reason, members)
-	}
-}
-
 func testChangeMAC(t *testing.T, ctx context.Context, l *Lab) {
 	c, n := l.LANClient(0), l.Node(0)
 	addrs := []netip.Addr{n.Addr4, n.Addr6}
@@ -290,39 +199,58 @@ func testSecond(t *testing.T, ctx context.Context, l *Lab) {
 			t.Error(err)
 		}
 	}
+}
+
+func testPorts(t *testing.T, ctx context.Context, l *Lab) {
+	n := l.Node(1)
 	capture := startCapture(t, l)
-	third := netip.PrefixFrom(Free4.Addr().Next().Next(), 32)
-	if err := n2.AddPort("eth1", third); err != nil {
-		t.Fatal(err)
-	}
-	// Linux answers on every interface for all its addresses.
-	began := time.Now()
-	startAsking(t, l.LANClient(1), third.Addr())
-	macs := map[wire.MAC]bool{}
-	waitFrame(t, ctx, capture, began, "answers on two interfaces", func(f wire.Frame) bool {
-		if f.Kind == wire.Claim && f.Addr == third.Addr() && f.Member == n2.Name {
-			macs[f.MAC] = true
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
 		}
-		return len(macs) == 2
-	})
-	if err := n2.RemovePort("eth1"); err != nil {
-		t.Error(err)
 	}
-	if err := n2.AddPort("eth1"); err != nil {
-		t.Errorf("a removed interface cannot come back: %v", err)
+	addr := Free4.Addr().Next().Next()
+	must(n.AddPort("eth1", netip.PrefixFrom(addr, 32)))
+	startAsking(t, l.LANClient(1), addr)
+	// answers waits for so many interfaces of the node to answer within two
+	// questions. Linux answers on every interface for all its addresses.
+	answers := func(what string, want int) {
+		t.Helper()
+		macs, asked := map[wire.MAC]bool{}, 0
+		waitFrame(t, ctx, capture, time.Now(), what, func(f wire.Frame) bool {
+			switch {
+			case f.Addr != addr:
+			case f.Kind == wire.Claim && f.Member == n.Name:
+				macs[f.MAC] = true
+			case f.Kind == wire.Query:
+				if asked++; asked == 3 && len(macs) != want {
+					macs, asked = map[wire.MAC]bool{}, 0
+				}
+			}
+			return asked == 3
+		})
 	}
-	if err := n2.AddPort("lo1"); err == nil || !strings.Contains(err.Error(), "can be eth1 to eth9") {
+	answers("two interfaces", 2)
+	must(n.PortDown("eth0"))
+	answers("one has no cable", 1)
+	must(n.PortUp("eth0"))
+	answers("it has one again", 2)
+	must(n.Drop(true))
+	answers("the node's frames are lost", 0)
+	must(n.Drop(false))
+	answers("no more", 2)
+	must(n.RemovePort("eth1"))
+	must(n.AddPort("eth1"))
+	answers("the address went with the interface", 0)
+	if err := n.AddPort("lo1"); err == nil || !strings.Contains(err.Error(), "can be eth1 to eth9") {
 		t.Errorf("adding lo1 gave %v", err)
 	}
 	// A power cut takes all of a node's interfaces.
-	if err := n2.removeNetwork(); err != nil {
-		t.Error(err)
-	}
-	if err := n2.plug(); err != nil {
-		t.Error(err)
-	}
-	if ports, err := n2.ports(); err != nil || len(ports) != 1 {
-		t.Errorf("%s has ports %v, %v; want eth0 alone", n2.Name, ports, err)
+	must(n.removeNetwork())
+	must(n.plug())
+	if ports, err := n.ports(); err != nil || len(ports) != 1 {
+		t.Errorf("%s has ports %v, %v; want eth0 alone", n.Name, ports, err)
 	}
 }
 
@@ -380,120 +308,4 @@ func testLostFrames(t *testing.T, _ context.Context, l *Lab) {
 	if r, err := c.Stop(); err == nil || !strings.Contains(err.Error(), "frames were lost") {
 		t.Errorf("of 60000 frames %d were heard, and the error is %v", len(r), err)
 	}
-}
-
-// listenOn serves a TCP and a UDP port of a node until the test ends; UDP echoes.
-func listenOn(t *testing.T, n *Node, port uint16) {
-	t.Helper()
-	var cfg net.ListenConfig
-	err := n.ns.do(func() error {
-		addr := fmt.Sprintf("[::]:%d", port)
-		tcp, err := cfg.Listen(t.Context(), "tcp", addr)
-		if err != nil {
-			return err
-		}
-		t.Cleanup(func() { tcp.Close() })
-		go func() {
-			for {
-				c, err := tcp.Accept()
-				if err != nil {
-					return
-				}
-				c.Close()
-			}
-		}()
-		udp, err := cfg.ListenPacket(t.Context(), "udp", addr)
-		if err != nil {
-			return err
-		}
-		t.Cleanup(func() { udp.Close() })
-		go func() {
-			buf := make([]byte, 100)
-			for {
-				m, from, err := udp.ReadFrom(buf)
-				if err != nil {
-					return
-				}
-				udp.WriteTo(buf[:m], from)
-			}
-		}()
-		return nil
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-}
-
-// hears reports whether a node reaches a port of another within a time.
-func hears(ctx context.Context, from *Node, network string, to netip.AddrPort, limit time.Duration) error {
-	ctx, cancel := context.WithTimeout(ctx, limit)
-	defer cancel()
-	c, err := from.Dial(ctx, network, to.String())
-	if err != nil {
-		return err
-	}
-	defer c.Close()
-	if network == "tcp" {
-		return nil
-	}
-	c.SetDeadline(time.Now().Add(limit))
-	if _, err := c.Write([]byte("?")); err != nil {
-		return err
-	}
-	_, err = c.Read(make([]byte, 1))
-	return err
-}
-
-func testPartition(t *testing.T, ctx context.Context, l *Lab) {
-	n1, n2, n3 := l.Node(0), l.Node(1), l.Node(2)
-	for _, n := range l.Nodes() {
-		listenOn(t, n, 7946)
-	}
-	listenOn(t, n2, 7947)
-	check := func(from, to *Node, port uint16, want bool) {
-		t.Helper()
-		limit := 10 * time.Second
-		if !want {
-			limit = 200 * time.Millisecond
-		}
-		for _, network := range []string{"tcp", "udp"} {
-			for _, a := range []netip.Addr{to.Addr4, to.Addr6} {
-				err := hears(ctx, from, network, netip.AddrPortFrom(a, port), limit)
-				if (err == nil) != want {
-					t.Errorf("%s reaches %s on %s port %d of %s: %v, want %v", from.Name, to.Name, network, port, a, err, want)
-				}
-			}
-		}
-	}
-	partition := func(groups ...[]*Node) {
-		t.Helper()
-		if err := l.Partition(ctx, 7946, groups...); err != nil {
-			t.Fatal(err)
-		}
-	}
-	partition([]*Node{n1}, []*Node{n2})
-	check(n1, n2, 7946, false)
-	check(n2, n1, 7946, false)
-	check(n1, n3, 7946, true)
-	check(n3, n2, 7946, true)
-	check(n1, n2, 7947, true)
-	partition([]*Node{n1, n2}, []*Node{n3})
-	check(n1, n2, 7946, true)
-	check(n3, n2, 7946, false)
-	partition()
-	check(n3, n1, 7946, true)
-	check(n3, n2, 7946, true)
-	if got := nftTables(t, ctx, n3); got != "" {
-		t.Errorf("rules are left after the partition: %s", got)
-	}
-}
-
-func nftTables(t *testing.T, ctx context.Context, n *Node) string {
-	t.Helper()
-	cmd := (&Client{ns: n.ns}).Command(ctx, "nft", "list", "tables")
-	out, err := output(cmd)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return out
 }
