@@ -3,6 +3,7 @@
 package l2
 
 import (
+	"encoding/binary"
 	"fmt"
 	"net/netip"
 )
@@ -24,6 +25,25 @@ func (m MAC) station() bool { return !m.group() && m != MAC{} }
 
 // broadcast is the Ethernet address of all stations.
 var broadcast = MAC{0xff, 0xff, 0xff, 0xff, 0xff, 0xff}
+
+// The Ethernet header, and the types that are heard.
+const (
+	etherHeader = 14
+	etherARP    = 0x0806
+	etherIPv6   = 0x86dd
+)
+
+// maxFrame is the longest frame that is read whole, in bytes. Neighbour
+// discovery with every option there is stays far below it; what is longer fails
+// its length check.
+const maxFrame = 2048
+
+// appendEther appends an Ethernet header.
+func appendEther(b []byte, dst, src MAC, ethertype uint16) []byte {
+	b = append(b, dst[:]...)
+	b = append(b, src[:]...)
+	return binary.BigEndian.AppendUint16(b, ethertype)
+}
 
 // Kind is what a frame says about an address.
 type Kind uint8
