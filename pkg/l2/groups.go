@@ -20,7 +20,8 @@ import (
 type groups struct {
 	index  int
 	socks  []int              // each holds some of the memberships
-	joined map[netip.Addr]int // the socket that holds it
+	roomy  int                // the socket that is tried first
+	joined map[netip.Addr]int // by group, the socket that holds it
 }
 
 // groupsOf returns the groups that a set of addresses makes necessary.
@@ -39,6 +40,13 @@ func groupsOf(addrs map[netip.Addr]bool) map[netip.Addr]bool {
 func (g *groups) set(wanted map[netip.Addr]bool) error {
 	var failed int
 	var first error
+	for a, sock := range g.joined {
+		if !wanted[a] {
+			if err := g.leave(a, sock); err != nil && first == nil {
+				failed, first = 1, err
+			}
+		}
+	}
 	for a := range wanted {
 		if _, ok := g.joined[a]; ok {
 			continue
@@ -49,54 +57,85 @@ func (g *groups) set(wanted map[netip.Addr]bool) error {
 			}
 		}
 	}
-	for a, sock := range g.joined {
-		if wanted[a] {
-			continue
-		}
-		// The kernel has it no more if the link lost its IPv6: as wanted.
-		err := unix.SetsockoptIPv6Mreq(sock, unix.IPPROTO_IPV6, unix.IPV6_LEAVE_GROUP, g.mreq(a))
-		if err != nil && !errors.Is(err, unix.EADDRNOTAVAIL) && !errors.Is(err, unix.ENODEV) && first == nil {
-			first = fmt.Errorf("leaving the solicited-node group %s: %w", a, err)
-		}
-		delete(g.joined, a)
-	}
 	if failed > 1 {
 		return fmt.Errorf("%w (and %d more)", first, failed-1)
 	}
 	return first
 }
 
-// join joins a group with the newest socket, or, where the kernel lets that have
-// no more (net.core.optmem_max; about 2,700 in 128 KiB), with another.
+func (g *groups) leave(a netip.Addr, sock int) error {
+	delete(g.joined, a)
+	g.roomy = sock
+	err := unix.SetsockoptIPv6Mreq(g.socks[sock], unix.IPPROTO_IPV6, unix.IPV6_LEAVE_GROUP, g.mreq(a))
+	// A link that lost its IPv6, or is gone, is in no group: as wanted.
+	if err != nil && !errors.Is(err, unix.EADDRNOTAVAIL) && !errors.Is(err, unix.ENODEV) {
+		return fmt.Errorf("leaving the solicited-node group %s: %w", a, err)
+	}
+	return nil
+}
+
+// join joins a group with a socket that the kernel lets have one more, and opens
+// another where none is (net.core.optmem_max; 128 KiB are about 2,700).
 func (g *groups) join(a netip.Addr) error {
-	for fresh := false; ; fresh = true {
-		if fresh || len(g.socks) == 0 {
-			s, err := unix.Socket(unix.AF_INET6, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
-			if err != nil {
-				return fmt.Errorf("opening an IPv6 socket: %w", err)
-			}
-			g.socks, fresh = append(g.socks, s), true
+	for i := range g.socks {
+		sock := (g.roomy + i) % len(g.socks)
+		if err := g.joinWith(sock, a); !errors.Is(err, unix.ENOMEM) {
+			return err
 		}
-		sock := g.socks[len(g.socks)-1]
-		err := unix.SetsockoptIPv6Mreq(sock, unix.IPPROTO_IPV6, unix.IPV6_JOIN_GROUP, g.mreq(a))
-		if errors.Is(err, unix.ENOMEM) && !fresh {
-			continue
-		}
-		if err == nil {
-			g.joined[a] = sock
-		}
+	}
+	if err := g.open(); err != nil {
 		return err
 	}
+	return g.joinWith(len(g.socks)-1, a)
+}
+
+func (g *groups) joinWith(sock int, a netip.Addr) error {
+	err := unix.SetsockoptIPv6Mreq(g.socks[sock], unix.IPPROTO_IPV6, unix.IPV6_JOIN_GROUP, g.mreq(a))
+	if err == nil {
+		g.joined[a], g.roomy = sock, sock
+	}
+	return err
 }
 
 func (g *groups) mreq(a netip.Addr) *unix.IPv6Mreq {
 	return &unix.IPv6Mreq{Multiaddr: a.As16(), Interface: uint32(g.index)}
 }
 
+// open opens one more socket.
+func (g *groups) open() error {
+	s, err := unix.Socket(unix.AF_INET6, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
+	if err != nil {
+		return fmt.Errorf("opening an IPv6 socket: %w", err)
+	}
+	g.socks = append(g.socks, s)
+	return nil
+}
+
+// source returns the address from which the kernel would speak to a neighbour
+// on the link: its link-local one; without any, the unspecified one. Connecting
+// a datagram socket sends nothing.
+func (g *groups) source() netip.Addr {
+	if len(g.socks) == 0 {
+		return netip.IPv6Unspecified()
+	}
+	peer := &unix.SockaddrInet6{Addr: neighbour.As16(), ZoneId: uint32(g.index), Port: 9}
+	if err := unix.Connect(g.socks[0], peer); err != nil {
+		return netip.IPv6Unspecified()
+	}
+	own, err := unix.Getsockname(g.socks[0])
+	if a, ok := own.(*unix.SockaddrInet6); ok && err == nil {
+		return netip.AddrFrom16(a.Addr)
+	}
+	return netip.IPv6Unspecified()
+}
+
+// neighbour stands for any neighbour on a link.
+var neighbour = netip.MustParseAddr("fe80::1")
+
 // close leaves all groups.
 func (g *groups) close() {
 	for _, s := range g.socks {
 		unix.Close(s)
 	}
-	g.socks, g.joined = nil, map[netip.Addr]int{}
+	g.socks, g.roomy, g.joined = nil, 0, map[netip.Addr]int{}
 }

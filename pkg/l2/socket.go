@@ -1,0 +1,358 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package l2
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"sync"
+	"sync/atomic"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// link is a wire on packet sockets (packet(7); it needs CAP_NET_RAW): one for ARP
+// and one for IPv6, since one for everything would be shown every packet that
+// the node receives and sends.
+//
+// A frame about no wanted address is read into the reader's only buffer and
+// forgotten, and one that nobody has time to read waits in the socket's buffer
+// or is dropped by the kernel: a flood of frames takes no memory.
+type link struct {
+	name  string
+	index int
+	mac   MAC
+	want  atomic.Pointer[map[netip.Addr]bool]
+	arp   *port
+	ndp   *port
+	heard chan Message
+
+	done    chan struct{} // closed by Close, or when a reader failed
+	end     sync.Once
+	why     error // once done is closed
+	readers sync.WaitGroup
+
+	mu     sync.Mutex // guards what follows
+	closed bool
+	groups groups
+
+	from6 atomic.Pointer[netip.Addr] // what groups.source said, once it knew
+}
+
+// receiveBuffer is what a socket may hold of frames that were not read, in
+// bytes. The kernel gives at most twice net.core.rmem_max.
+const receiveBuffer = 1 << 20
+
+// openWire opens the Ethernet link of that name in the network namespace of the
+// calling thread. It may be down, and go down and come back.
+func openWire(name string) (wire, error) {
+	l := &link{name: name, heard: make(chan Message), done: make(chan struct{})}
+	if err := l.open(); err != nil {
+		l.shut()
+		return nil, fmt.Errorf("opening link %s: %w", name, err)
+	}
+	l.want.Store(&map[netip.Addr]bool{})
+	l.readers.Add(2)
+	go l.read(l.arp, hearARP)
+	go l.read(l.ndp, hearNDP)
+	return l, nil
+}
+
+func (l *link) open() (err error) {
+	if l.index, err = indexOf(l.name); err != nil {
+		return err
+	}
+	l.groups = groups{index: l.index, joined: map[netip.Addr]int{}}
+	if l.arp, l.mac, err = openPort(l.index, etherARP); err != nil {
+		return err
+	}
+	var again MAC
+	if l.ndp, again, err = openPort(l.index, etherIPv6); err != nil {
+		return err
+	}
+	if again != l.mac {
+		return fmt.Errorf("its address changed from %s to %s meanwhile", l.mac, again)
+	}
+	// A kernel without IPv6 says so when a group is joined.
+	if err := l.groups.open(); err != nil && !errors.Is(err, unix.EAFNOSUPPORT) {
+		return err
+	}
+	return nil
+}
+
+func (l *link) Name() string { return l.name }
+func (l *link) MAC() MAC     { return l.mac }
+
+// read passes on what one socket hears. That the link went down is no end: the
+// socket hears again when it comes back.
+func (l *link) read(p *port, hear func([]Message, []byte, MAC, map[netip.Addr]bool) []Message) {
+	defer l.readers.Done()
+	buf, said := make([]byte, maxFrame), make([]Message, 0, 2)
+	for {
+		n, err := p.file.Read(buf)
+		if errors.Is(err, unix.ENETDOWN) {
+			continue
+		}
+		if err != nil {
+			l.stop(fmt.Errorf("reading from link %s: %w", l.name, err))
+			return
+		}
+		said = hear(said[:0], buf[:n], l.mac, *l.want.Load())
+		for _, m := range said {
+			select {
+			case l.heard <- m:
+			case <-l.done:
+				return
+			}
+		}
+	}
+}
+
+func (l *link) Receive() (Message, error) {
+	select {
+	case m := <-l.heard:
+		return m, nil
+	case <-l.done:
+		return Message{}, l.why
+	}
+}
+
+func (l *link) Answer(to Message) error {
+	var err error
+	switch {
+	case to.Kind == Claim:
+		err = errors.New("a claim has no answer")
+	case !to.Addr.IsValid() || !to.From.IsValid() || to.Addr.Is4() != to.From.Is4():
+		err = errors.New("the question has no address, or no sender of the same family")
+	case to.Addr.Is4():
+		err = l.arp.sendARP(arpAnswer(l.mac, to))
+	default:
+		err = l.ndp.sendNDP(ndpAnswer(l.mac, to))
+	}
+	if err != nil {
+		return fmt.Errorf("answering %s for %s on %s: %w", to.MAC, to.Addr, l.name, err)
+	}
+	return nil
+}
+
+func (l *link) Announce(addr netip.Addr) error {
+	var err error
+	if addr.Is4In6() || !addr.IsValid() {
+		err = errors.New("it is neither IPv4 nor IPv6")
+	} else if addr.Is4() {
+		err = errors.Join(
+			l.arp.sendARP(arpAnnouncement(l.mac, addr, arpRequest)),
+			l.arp.sendARP(arpAnnouncement(l.mac, addr, arpReply)))
+	} else {
+		err = l.ndp.sendNDP(ndpAnnouncement(l.mac, addr))
+	}
+	if err != nil {
+		return fmt.Errorf("announcing %s on %s: %w", addr, l.name, err)
+	}
+	return nil
+}
+
+func (l *link) Ask(addr netip.Addr, to MAC) error {
+	probe := to == MAC{}
+	var err error
+	if addr.Is4In6() || !addr.IsValid() {
+		err = errors.New("it is neither IPv4 nor IPv6")
+	} else if addr.Is4() {
+		from := netip.IPv4Unspecified()
+		if !probe {
+			from = l.arp.source(l.index)
+		}
+		err = l.arp.sendARP(arpQuestion(l.mac, addr, from, to))
+	} else {
+		from := netip.IPv6Unspecified()
+		if !probe {
+			from = l.source6()
+		}
+		err = l.ndp.sendNDP(ndpQuestion(l.mac, addr, from, to))
+	}
+	if err != nil {
+		return fmt.Errorf("asking for %s on %s: %w", addr, l.name, err)
+	}
+	return nil
+}
+
+// source6 is the link's own IPv6 address, or the unspecified one while it has
+// none.
+func (l *link) source6() netip.Addr {
+	if a := l.from6.Load(); a != nil {
+		return *a
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	a := l.groups.source()
+	if !a.IsUnspecified() {
+		l.from6.Store(&a)
+	}
+	return a
+}
+
+// Want has the readers look at the new set from the next frame on, before the
+// groups are joined: nothing that comes then is missed.
+func (l *link) Want(addrs map[netip.Addr]bool) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closed {
+		return fmt.Errorf("wanting addresses on %s: %w", l.name, net.ErrClosed)
+	}
+	l.want.Store(&addrs)
+	if err := l.groups.set(groupsOf(addrs)); err != nil {
+		return fmt.Errorf("on link %s: %w", l.name, err)
+	}
+	return nil
+}
+
+func (l *link) Close() error {
+	l.stop(net.ErrClosed)
+	l.shut()
+	l.readers.Wait()
+	return nil
+}
+
+// stop ends Receive, with an error.
+func (l *link) stop(why error) {
+	l.end.Do(func() {
+		l.why = why
+		close(l.done)
+	})
+}
+
+// shut closes what is open.
+func (l *link) shut() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.closed = true
+	l.groups.close()
+	for _, p := range []*port{l.arp, l.ndp} {
+		if p != nil {
+			p.file.Close()
+		}
+	}
+}
+
+// port is a packet socket for one protocol on one link.
+type port struct {
+	file *os.File
+	conn syscall.RawConn
+
+	mu    sync.Mutex // guards what follows
+	frame []byte     // that is being sent
+	err   error      // of sending it
+	write func(fd uintptr) bool
+}
+
+// openPort opens a packet socket, and returns the link's address too. It hears
+// nothing before its filter is attached.
+func openPort(index int, ethertype uint16) (*port, MAC, error) {
+	fd, err := unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
+	if err != nil {
+		return nil, MAC{}, fmt.Errorf("opening a packet socket (it needs CAP_NET_RAW): %w", err)
+	}
+	p := &port{file: os.NewFile(uintptr(fd), "packet socket"), frame: make([]byte, 0, 128)}
+	mac, err := p.set(fd, index, ethertype)
+	if err != nil {
+		p.file.Close()
+		return nil, MAC{}, err
+	}
+	return p, mac, nil
+}
+
+func (p *port) set(fd, index int, ethertype uint16) (mac MAC, err error) {
+	if p.conn, err = p.file.SyscallConn(); err != nil {
+		return mac, err
+	}
+	p.write = func(fd uintptr) bool {
+		// A full queue is not waited for: the frame is lost, as on the wire.
+		_, p.err = unix.Write(int(fd), p.frame)
+		return true
+	}
+	filter := arpFilter(index)
+	if ethertype == etherIPv6 {
+		filter = ndpFilter(index)
+	}
+	if err := attach(fd, filter); err != nil {
+		return mac, err
+	}
+	if err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUF, receiveBuffer); err != nil {
+		return mac, fmt.Errorf("setting the receive buffer: %w", err)
+	}
+	network := ethertype<<8 | ethertype>>8
+	if err := unix.Bind(fd, &unix.SockaddrLinklayer{Protocol: network, Ifindex: index}); err != nil {
+		return mac, fmt.Errorf("binding a packet socket: %w", err)
+	}
+	own, err := unix.Getsockname(fd)
+	if err != nil {
+		return mac, fmt.Errorf("reading the link's address: %w", err)
+	}
+	ll, ok := own.(*unix.SockaddrLinklayer)
+	if !ok || ll.Hatype != unix.ARPHRD_ETHER || ll.Halen != 6 {
+		return mac, errors.New("it is not Ethernet")
+	}
+	return MAC(ll.Addr[:6]), nil
+}
+
+func (p *port) sendARP(f arpFrame) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.frame = appendARP(p.frame[:0], f)
+	return p.send()
+}
+
+func (p *port) sendNDP(f ndpFrame) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.frame = appendNDP(p.frame[:0], f)
+	return p.send()
+}
+
+// send sends p.frame. It does not wait.
+func (p *port) send() error {
+	if err := p.conn.Write(p.write); err != nil {
+		return net.ErrClosed
+	}
+	return p.err
+}
+
+// source is the link's first IPv4 address, or the unspecified one.
+func (p *port) source(index int) netip.Addr {
+	from := netip.IPv4Unspecified()
+	p.conn.Control(func(fd uintptr) {
+		ifr, err := unix.NewIfreq("any")
+		if err != nil {
+			return
+		}
+		ifr.SetUint32(uint32(index)) // its name may have changed
+		if unix.IoctlIfreq(int(fd), unix.SIOCGIFNAME, ifr) != nil || unix.IoctlIfreq(int(fd), unix.SIOCGIFADDR, ifr) != nil {
+			return
+		}
+		if a, err := ifr.Inet4Addr(); err == nil {
+			from = netip.AddrFrom4([4]byte(a))
+		}
+	})
+	return from
+}
+
+// indexOf asks for an interface's index.
+func indexOf(name string) (int, error) {
+	ifr, err := unix.NewIfreq(name)
+	if err != nil {
+		return 0, fmt.Errorf("%q is no interface's name: %w", name, err)
+	}
+	fd, err := unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return 0, fmt.Errorf("opening a packet socket (it needs CAP_NET_RAW): %w", err)
+	}
+	defer unix.Close(fd)
+	if err := unix.IoctlIfreq(fd, unix.SIOCGIFINDEX, ifr); err != nil {
+		return 0, fmt.Errorf("looking up its index: %w", err)
+	}
+	return int(ifr.Uint32()), nil
+}
