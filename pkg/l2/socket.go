@@ -15,14 +15,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// link is a wire on packet sockets (packet(7); it needs CAP_NET_RAW): one for ARP
+// packetWire is a wire on packet sockets (packet(7); it needs CAP_NET_RAW): one for ARP
 // and one for IPv6, since one for everything would be shown every packet that
 // the node receives and sends.
 //
 // A frame about no wanted address is read into the reader's only buffer and
 // forgotten, and one that nobody has time to read waits in the socket's buffer
 // or is dropped by the kernel: a flood of frames takes no memory.
-type link struct {
+type packetWire struct {
 	name  string
 	index int
 	mac   MAC
@@ -50,47 +50,47 @@ const receiveBuffer = 1 << 20
 // openWire opens the Ethernet link of that name in the network namespace of the
 // calling thread. It may be down, and go down and come back.
 func openWire(name string) (wire, error) {
-	l := &link{name: name, heard: make(chan Message), done: make(chan struct{})}
-	if err := l.open(); err != nil {
-		l.shut()
+	w := &packetWire{name: name, heard: make(chan Message), done: make(chan struct{})}
+	if err := w.open(); err != nil {
+		w.shut()
 		return nil, fmt.Errorf("opening link %s: %w", name, err)
 	}
-	l.want.Store(&map[netip.Addr]bool{})
-	l.readers.Add(2)
-	go l.read(l.arp, hearARP)
-	go l.read(l.ndp, hearNDP)
-	return l, nil
+	w.want.Store(&map[netip.Addr]bool{})
+	w.readers.Add(2)
+	go w.read(w.arp, hearARP)
+	go w.read(w.ndp, hearNDP)
+	return w, nil
 }
 
-func (l *link) open() (err error) {
-	if l.index, err = indexOf(l.name); err != nil {
+func (w *packetWire) open() (err error) {
+	if w.index, err = indexOf(w.name); err != nil {
 		return err
 	}
-	l.groups = groups{index: l.index, joined: map[netip.Addr]int{}}
-	if l.arp, l.mac, err = openPort(l.index, etherARP); err != nil {
+	w.groups = groups{index: w.index, joined: map[netip.Addr]int{}}
+	if w.arp, w.mac, err = openPort(w.index, etherARP); err != nil {
 		return err
 	}
 	var again MAC
-	if l.ndp, again, err = openPort(l.index, etherIPv6); err != nil {
+	if w.ndp, again, err = openPort(w.index, etherIPv6); err != nil {
 		return err
 	}
-	if again != l.mac {
-		return fmt.Errorf("its address changed from %s to %s meanwhile", l.mac, again)
+	if again != w.mac {
+		return fmt.Errorf("its address changed from %s to %s meanwhile", w.mac, again)
 	}
 	// A kernel without IPv6 says so when a group is joined.
-	if err := l.groups.open(); err != nil && !errors.Is(err, unix.EAFNOSUPPORT) {
+	if err := w.groups.open(); err != nil && !errors.Is(err, unix.EAFNOSUPPORT) {
 		return err
 	}
 	return nil
 }
 
-func (l *link) Name() string { return l.name }
-func (l *link) MAC() MAC     { return l.mac }
+func (w *packetWire) Name() string { return w.name }
+func (w *packetWire) MAC() MAC     { return w.mac }
 
 // read passes on what one socket hears. That the link went down is no end: the
 // socket hears again when it comes back.
-func (l *link) read(p *port, hear func([]Message, []byte, MAC, map[netip.Addr]bool) []Message) {
-	defer l.readers.Done()
+func (w *packetWire) read(p *port, hear func([]Message, []byte, MAC, map[netip.Addr]bool) []Message) {
+	defer w.readers.Done()
 	buf, said := make([]byte, maxFrame), make([]Message, 0, 2)
 	for {
 		n, err := p.file.Read(buf)
@@ -98,30 +98,30 @@ func (l *link) read(p *port, hear func([]Message, []byte, MAC, map[netip.Addr]bo
 			continue
 		}
 		if err != nil {
-			l.stop(fmt.Errorf("reading from link %s: %w", l.name, err))
+			w.stop(fmt.Errorf("reading from link %s: %w", w.name, err))
 			return
 		}
-		said = hear(said[:0], buf[:n], l.mac, *l.want.Load())
+		said = hear(said[:0], buf[:n], w.mac, *w.want.Load())
 		for _, m := range said {
 			select {
-			case l.heard <- m:
-			case <-l.done:
+			case w.heard <- m:
+			case <-w.done:
 				return
 			}
 		}
 	}
 }
 
-func (l *link) Receive() (Message, error) {
+func (w *packetWire) Receive() (Message, error) {
 	select {
-	case m := <-l.heard:
+	case m := <-w.heard:
 		return m, nil
-	case <-l.done:
-		return Message{}, l.why
+	case <-w.done:
+		return Message{}, w.why
 	}
 }
 
-func (l *link) Answer(to Message) error {
+func (w *packetWire) Answer(to Message) error {
 	var err error
 	switch {
 	case to.Kind == Claim:
@@ -129,34 +129,34 @@ func (l *link) Answer(to Message) error {
 	case !to.Addr.IsValid() || !to.From.IsValid() || to.Addr.Is4() != to.From.Is4():
 		err = errors.New("the question has no address, or no sender of the same family")
 	case to.Addr.Is4():
-		err = l.arp.sendARP(arpAnswer(l.mac, to))
+		err = w.arp.sendARP(arpAnswer(w.mac, to))
 	default:
-		err = l.ndp.sendNDP(ndpAnswer(l.mac, to))
+		err = w.ndp.sendNDP(ndpAnswer(w.mac, to))
 	}
 	if err != nil {
-		return fmt.Errorf("answering %s for %s on %s: %w", to.MAC, to.Addr, l.name, err)
+		return fmt.Errorf("answering %s for %s on %s: %w", to.MAC, to.Addr, w.name, err)
 	}
 	return nil
 }
 
-func (l *link) Announce(addr netip.Addr) error {
+func (w *packetWire) Announce(addr netip.Addr) error {
 	var err error
 	if addr.Is4In6() || !addr.IsValid() {
 		err = errors.New("it is neither IPv4 nor IPv6")
 	} else if addr.Is4() {
 		err = errors.Join(
-			l.arp.sendARP(arpAnnouncement(l.mac, addr, arpRequest)),
-			l.arp.sendARP(arpAnnouncement(l.mac, addr, arpReply)))
+			w.arp.sendARP(arpAnnouncement(w.mac, addr, arpRequest)),
+			w.arp.sendARP(arpAnnouncement(w.mac, addr, arpReply)))
 	} else {
-		err = l.ndp.sendNDP(ndpAnnouncement(l.mac, addr))
+		err = w.ndp.sendNDP(ndpAnnouncement(w.mac, addr))
 	}
 	if err != nil {
-		return fmt.Errorf("announcing %s on %s: %w", addr, l.name, err)
+		return fmt.Errorf("announcing %s on %s: %w", addr, w.name, err)
 	}
 	return nil
 }
 
-func (l *link) Ask(addr netip.Addr, to MAC) error {
+func (w *packetWire) Ask(addr netip.Addr, to MAC) error {
 	probe := to == MAC{}
 	var err error
 	if addr.Is4In6() || !addr.IsValid() {
@@ -164,74 +164,74 @@ func (l *link) Ask(addr netip.Addr, to MAC) error {
 	} else if addr.Is4() {
 		from := netip.IPv4Unspecified()
 		if !probe {
-			from = l.arp.source(l.index)
+			from = w.arp.source(w.index)
 		}
-		err = l.arp.sendARP(arpQuestion(l.mac, addr, from, to))
+		err = w.arp.sendARP(arpQuestion(w.mac, addr, from, to))
 	} else {
 		from := netip.IPv6Unspecified()
 		if !probe {
-			from = l.source6()
+			from = w.source6()
 		}
-		err = l.ndp.sendNDP(ndpQuestion(l.mac, addr, from, to))
+		err = w.ndp.sendNDP(ndpQuestion(w.mac, addr, from, to))
 	}
 	if err != nil {
-		return fmt.Errorf("asking for %s on %s: %w", addr, l.name, err)
+		return fmt.Errorf("asking for %s on %s: %w", addr, w.name, err)
 	}
 	return nil
 }
 
 // source6 is the link's own IPv6 address, or the unspecified one while it has
 // none.
-func (l *link) source6() netip.Addr {
-	if a := l.from6.Load(); a != nil {
+func (w *packetWire) source6() netip.Addr {
+	if a := w.from6.Load(); a != nil {
 		return *a
 	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	a := l.groups.source()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	a := w.groups.source()
 	if !a.IsUnspecified() {
-		l.from6.Store(&a)
+		w.from6.Store(&a)
 	}
 	return a
 }
 
 // Want has the readers look at the new set from the next frame on, before the
 // groups are joined: nothing that comes then is missed.
-func (l *link) Want(addrs map[netip.Addr]bool) error {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.closed {
-		return fmt.Errorf("wanting addresses on %s: %w", l.name, net.ErrClosed)
+func (w *packetWire) Want(addrs map[netip.Addr]bool) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.closed {
+		return fmt.Errorf("wanting addresses on %s: %w", w.name, net.ErrClosed)
 	}
-	l.want.Store(&addrs)
-	if err := l.groups.set(groupsOf(addrs)); err != nil {
-		return fmt.Errorf("on link %s: %w", l.name, err)
+	w.want.Store(&addrs)
+	if err := w.groups.set(groupsOf(addrs)); err != nil {
+		return fmt.Errorf("on link %s: %w", w.name, err)
 	}
 	return nil
 }
 
-func (l *link) Close() error {
-	l.stop(net.ErrClosed)
-	l.shut()
-	l.readers.Wait()
+func (w *packetWire) Close() error {
+	w.stop(net.ErrClosed)
+	w.shut()
+	w.readers.Wait()
 	return nil
 }
 
 // stop ends Receive, with an error.
-func (l *link) stop(why error) {
-	l.end.Do(func() {
-		l.why = why
-		close(l.done)
+func (w *packetWire) stop(why error) {
+	w.end.Do(func() {
+		w.why = why
+		close(w.done)
 	})
 }
 
 // shut closes what is open.
-func (l *link) shut() {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.closed = true
-	l.groups.close()
-	for _, p := range []*port{l.arp, l.ndp} {
+func (w *packetWire) shut() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.closed = true
+	w.groups.close()
+	for _, p := range []*port{w.arp, w.ndp} {
 		if p != nil {
 			p.file.Close()
 		}
