@@ -324,7 +324,7 @@ func (p *port) send() error {
 // source is the link's first IPv4 address, or the unspecified one.
 func (p *port) source(index int) netip.Addr {
 	from := netip.IPv4Unspecified()
-	p.conn.Control(func(fd uintptr) {
+	err := p.conn.Control(func(fd uintptr) {
 		ifr, err := unix.NewIfreq("any")
 		if err != nil {
 			return
@@ -337,6 +337,9 @@ func (p *port) source(index int) netip.Addr {
 			from = netip.AddrFrom4([4]byte(a))
 		}
 	})
+	if err != nil { // closed: nothing will be sent either
+		return netip.IPv4Unspecified()
+	}
 	return from
 }
 

@@ -155,6 +155,15 @@ func pair(a *space, nameA string, macA MAC, b *space, nameB string, macB MAC) {
 	a.ip(fmt.Sprintf("link add %s address %s type veth peer name %s address %s netns %d", nameA, macA, nameB, macB, b.tid))
 	a.ip("link set " + nameA + " up")
 	b.ip("link set " + nameB + " up")
+	a.ready(nameA)
+	b.ready(nameB)
+}
+
+// ready waits until an interface sends. For a moment after it went up it drops
+// everything and says nothing.
+func (s *space) ready(name string) {
+	s.t.Helper()
+	s.await(name+" that is up", "ip -o link show dev "+name, func(out string) bool { return strings.Contains(out, "state UP") })
 }
 
 // lan is a node and a client on one link, and what a capture at the client's end
