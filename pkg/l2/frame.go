@@ -74,7 +74,9 @@ func (k Kind) String() string {
 	return fmt.Sprintf("Kind(%d)", uint8(k))
 }
 
-// Message is what a frame says about one address.
+// Message is what a frame says about one address. Frames are read by the package
+// itself, in place: the libraries allocate for each, and leave checksum, code,
+// hardware type and operation unchecked.
 type Message struct {
 	Kind Kind
 	// Addr is the address it is about; never IPv4-mapped, without a zone.

@@ -3,6 +3,7 @@
 package l2
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -19,43 +20,59 @@ import (
 // (its MTU was below 1280, say). Then its groups must be left and joined.
 type groups struct {
 	index  int
-	socks  []int              // each holds some of the memberships
-	roomy  int                // the socket that is tried first
-	joined map[netip.Addr]int // by group, the socket that holds it
+	socks  []int // each holds some of the memberships
+	joined map[group]*membership
+	round  uint64 // of set
 }
 
-// groupsOf returns the groups that a set of addresses makes necessary.
-func groupsOf(addrs map[netip.Addr]bool) map[netip.Addr]bool {
-	out := make(map[netip.Addr]bool)
-	for a, wanted := range addrs {
-		if wanted && a.Is6() {
-			out[solicitedNode(a)] = true
-		}
-	}
-	return out
+// group is a solicited-node group: the last 24 bits of its addresses.
+type group uint32
+
+func groupOf(a netip.Addr) group {
+	b := a.As16()
+	return group(b[13])<<16 | group(b[14])<<8 | group(b[15])
 }
 
-// set joins and leaves so that the link is in exactly these groups. The error
-// says how many could not be joined, and why the first could not.
-func (g *groups) set(wanted map[netip.Addr]bool) error {
-	var failed int
+func (g group) addr() netip.Addr {
+	return netip.AddrFrom16([16]byte{0: 0xff, 1: 0x02, 11: 0x01, 12: 0xff, 13: byte(g >> 16), 14: byte(g >> 8), 15: byte(g)})
+}
+
+func (g group) String() string { return g.addr().String() }
+
+type membership struct {
+	sock  int
+	round uint64 // the last in which the group was wanted
+}
+
+// set joins and leaves so that the link is in exactly the groups that these
+// addresses make necessary. The error says how many could not be joined, and why
+// the first could not.
+func (g *groups) set(addrs map[netip.Addr]bool) error {
+	var failed, wanted int
 	var first error
-	for a, sock := range g.joined {
-		if !wanted[a] {
-			if err := g.leave(a, sock); err != nil && first == nil {
-				failed, first = 1, err
-			}
-		}
-	}
-	for a := range wanted {
-		if _, ok := g.joined[a]; ok {
+	g.round++
+	for a, on := range addrs {
+		if !on || !a.Is6() {
 			continue
 		}
-		if err := g.join(a); err != nil {
-			if failed++; first == nil {
-				first = fmt.Errorf("joining the solicited-node group %s: %w", a, err)
+		which := groupOf(a)
+		m := g.joined[which]
+		if m == nil {
+			var err error
+			if m, err = g.join(which); err != nil {
+				if failed++; first == nil {
+					first = fmt.Errorf("joining the solicited-node group %s: %w", which, err)
+				}
+				continue
 			}
 		}
+		if m.round != g.round {
+			m.round = g.round
+			wanted++
+		}
+	}
+	if wanted < len(g.joined) {
+		first = cmp.Or(first, g.leaveOthers())
 	}
 	if failed > 1 {
 		return fmt.Errorf("%w (and %d more)", first, failed-1)
@@ -63,42 +80,47 @@ func (g *groups) set(wanted map[netip.Addr]bool) error {
 	return first
 }
 
-func (g *groups) leave(a netip.Addr, sock int) error {
-	delete(g.joined, a)
-	g.roomy = sock
-	err := unix.SetsockoptIPv6Mreq(g.socks[sock], unix.IPPROTO_IPV6, unix.IPV6_LEAVE_GROUP, g.mreq(a))
-	// A link that lost its IPv6, or is gone, is in no group: as wanted.
-	if err != nil && !errors.Is(err, unix.EADDRNOTAVAIL) && !errors.Is(err, unix.ENODEV) {
-		return fmt.Errorf("leaving the solicited-node group %s: %w", a, err)
+// leaveOthers leaves the groups that were not wanted in this round.
+func (g *groups) leaveOthers() (first error) {
+	for which, m := range g.joined {
+		if m.round == g.round {
+			continue
+		}
+		delete(g.joined, which)
+		err := unix.SetsockoptIPv6Mreq(g.socks[m.sock], unix.IPPROTO_IPV6, unix.IPV6_LEAVE_GROUP, g.mreq(which))
+		// A link that lost its IPv6, or is gone, is in no group: as wanted.
+		if err != nil && !errors.Is(err, unix.EADDRNOTAVAIL) && !errors.Is(err, unix.ENODEV) && first == nil {
+			first = fmt.Errorf("leaving the solicited-node group %s: %w", which, err)
+		}
 	}
-	return nil
+	return first
 }
 
 // join joins a group with a socket that the kernel lets have one more, and opens
-// another where none is (net.core.optmem_max; 128 KiB are about 2,700).
-func (g *groups) join(a netip.Addr) error {
-	for i := range g.socks {
-		sock := (g.roomy + i) % len(g.socks)
-		if err := g.joinWith(sock, a); !errors.Is(err, unix.ENOMEM) {
-			return err
+// another where none is (net.core.optmem_max; 128 KiB are about 2,300).
+func (g *groups) join(which group) (*membership, error) {
+	for sock := len(g.socks) - 1; sock >= 0; sock-- {
+		if m, err := g.joinWith(sock, which); !errors.Is(err, unix.ENOMEM) {
+			return m, err
 		}
 	}
 	if err := g.open(); err != nil {
-		return err
+		return nil, err
 	}
-	return g.joinWith(len(g.socks)-1, a)
+	return g.joinWith(len(g.socks)-1, which)
 }
 
-func (g *groups) joinWith(sock int, a netip.Addr) error {
-	err := unix.SetsockoptIPv6Mreq(g.socks[sock], unix.IPPROTO_IPV6, unix.IPV6_JOIN_GROUP, g.mreq(a))
-	if err == nil {
-		g.joined[a], g.roomy = sock, sock
+func (g *groups) joinWith(sock int, which group) (*membership, error) {
+	if err := unix.SetsockoptIPv6Mreq(g.socks[sock], unix.IPPROTO_IPV6, unix.IPV6_JOIN_GROUP, g.mreq(which)); err != nil {
+		return nil, err
 	}
-	return err
+	m := &membership{sock: sock}
+	g.joined[which] = m
+	return m, nil
 }
 
-func (g *groups) mreq(a netip.Addr) *unix.IPv6Mreq {
-	return &unix.IPv6Mreq{Multiaddr: a.As16(), Interface: uint32(g.index)}
+func (g *groups) mreq(which group) *unix.IPv6Mreq {
+	return &unix.IPv6Mreq{Multiaddr: which.addr().As16(), Interface: uint32(g.index)}
 }
 
 // open opens one more socket.
@@ -137,5 +159,5 @@ func (g *groups) close() {
 	for _, s := range g.socks {
 		unix.Close(s)
 	}
-	g.socks, g.roomy, g.joined = nil, 0, map[netip.Addr]int{}
+	g.socks, g.joined = nil, map[group]*membership{}
 }

@@ -32,10 +32,7 @@ var allNodes = netip.MustParseAddr("ff02::1")
 
 // solicitedNode is the group to which solicitations for an address go (RFC 4291
 // section 2.7.1).
-func solicitedNode(a netip.Addr) netip.Addr {
-	b := a.As16()
-	return netip.AddrFrom16([16]byte{0: 0xff, 1: 0x02, 11: 0x01, 12: 0xff, 13: b[13], 14: b[14], 15: b[15]})
-}
+func solicitedNode(a netip.Addr) netip.Addr { return groupOf(a).addr() }
 
 // groupMAC is the Ethernet address of an IPv6 group (RFC 2464 section 7).
 func groupMAC(a netip.Addr) MAC {

@@ -66,7 +66,7 @@ func (w *packetWire) open() (err error) {
 	if w.index, err = indexOf(w.name); err != nil {
 		return err
 	}
-	w.groups = groups{index: w.index, joined: map[netip.Addr]int{}}
+	w.groups = groups{index: w.index, joined: map[group]*membership{}}
 	if w.arp, w.mac, err = openPort(w.index, etherARP); err != nil {
 		return err
 	}
@@ -204,7 +204,7 @@ func (w *packetWire) Want(addrs map[netip.Addr]bool) error {
 		return fmt.Errorf("wanting addresses on %s: %w", w.name, net.ErrClosed)
 	}
 	w.want.Store(&addrs)
-	if err := w.groups.set(groupsOf(addrs)); err != nil {
+	if err := w.groups.set(addrs); err != nil {
 		return fmt.Errorf("on link %s: %w", w.name, err)
 	}
 	return nil

@@ -172,9 +172,23 @@ func lan(t testing.TB) (node, client *space) {
 	t.Helper()
 	node, client = newSpace(t), newSpace(t)
 	pair(node, "eth0", nodeMAC, client, "eth0", clientMAC)
-	client.ip("addr add 192.0.2.2/24 dev eth0")
-	client.ip("addr add 2001:db8::2/64 dev eth0 nodad")
+	client.address()
 	return node, client
+}
+
+// address gives eth0 the client's addresses.
+func (s *space) address() {
+	s.t.Helper()
+	s.ip("addr add 192.0.2.2/24 dev eth0")
+	s.ip("addr add 2001:db8::2/64 dev eth0 nodad")
+	s.usable(client6)
+}
+
+// usable waits until the kernel answers for an address that eth0 was given, or
+// one with the same last 24 bits: it joins the group a moment later.
+func (s *space) usable(a netip.Addr) {
+	s.t.Helper()
+	s.await("group of "+a.String(), "cat /proc/net/igmp6", func(string) bool { return s.groupMembers("eth0", solicitedNode(a)) > 0 })
 }
 
 // open opens a wire in the namespace and wants the services there.

@@ -169,6 +169,7 @@ func TestAsk(t *testing.T) {
 	node, client := lan(t)
 	client.ip("addr add 192.0.2.100/24 dev eth0")
 	client.ip("addr add 2001:db8::100/64 dev eth0 nodad")
+	client.usable(service6)
 	w := node.open("eth0")
 	heard := heardOn(w)
 	for _, own := range []bool{false, true} {
@@ -180,7 +181,7 @@ func TestAsk(t *testing.T) {
 				if err := w.Ask(a, to); err != nil {
 					t.Fatal(err)
 				}
-				m := expect(t, heard, "a claim", func(m Message) bool { return m.Kind == Claim && m.Addr == a })
+				m := expect(t, heard, "a claim for "+a.String(), func(m Message) bool { return m.Kind == Claim && m.Addr == a })
 				if m.MAC != clientMAC || a.Is6() && m.Solicited == (to == MAC{}) {
 					t.Errorf("asked for %s at %s, heard %+v", a, to, m)
 				}
