@@ -20,7 +20,7 @@ func BenchmarkFlood(b *testing.B) {
 	for what, target := range map[string]netip.Addr{"unwanted": client4, "wanted": service4.Next()} {
 		b.Run(what, func(b *testing.B) {
 			node, client := newSpace(b), newSpace(b)
-			pair(node, "eth0", nodeMAC, client, "eth0", otherMAC)
+			connect(node, "eth0", nodeMAC, client, "eth0", otherMAC)
 			w, asker := node.open("eth0"), client.open("eth0")
 			if err := w.Want(map[netip.Addr]bool{service4: true, service4.Next(): true}); err != nil {
 				b.Fatal(err)

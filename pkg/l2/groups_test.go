@@ -13,8 +13,8 @@ import (
 // A switch that watches who listens sends solicitations on to the wire's link.
 func TestSnoopingSwitch(t *testing.T) {
 	sw, node, client := newSpace(t), newSpace(t), newSpace(t)
-	pair(node, "eth0", nodeMAC, sw, "node", MAC{2, 0, 0, 0, 1, 1})
-	pair(client, "eth0", clientMAC, sw, "client", MAC{2, 0, 0, 0, 1, 2})
+	connect(node, "eth0", nodeMAC, sw, "node", MAC{2, 0, 0, 0, 1, 1})
+	connect(client, "eth0", clientMAC, sw, "client", MAC{2, 0, 0, 0, 1, 2})
 	client.address()
 	if out, err := sw.try("ip link add br0 type bridge mcast_snooping 1 mcast_querier 1 mcast_startup_query_interval 10 mcast_query_response_interval 20"); err != nil {
 		t.Skip("this kernel has no snooping bridges: " + out)
@@ -39,7 +39,7 @@ func TestSnoopingSwitch(t *testing.T) {
 // Without IPv6 a link serves IPv4, and Want says what it could not do; again
 // wanted, when it has IPv6, both.
 func TestLinkWithoutIPv6(t *testing.T) {
-	node, client := lan(t)
+	node, client := nodeAndClient(t)
 	node.ip("link set eth0 mtu 1000") // below what IPv6 needs: the kernel forgets it
 	var w wire
 	var err error
@@ -64,7 +64,7 @@ func TestLinkWithoutIPv6(t *testing.T) {
 
 // Addresses whose last 24 bits agree share a group, which is left with the last.
 func TestGroupsShared(t *testing.T) {
-	node, _ := lan(t)
+	node, _ := nodeAndClient(t)
 	w := node.open("eth0")
 	twin := netip.MustParseAddr("2001:db8:1::100")
 	for _, c := range []struct {
@@ -102,7 +102,7 @@ func TestGroupsShared(t *testing.T) {
 
 // More groups than one socket may join.
 func TestManyGroups(t *testing.T) {
-	node, _ := lan(t)
+	node, _ := nodeAndClient(t)
 	w := node.open("eth0")
 	many, a := map[netip.Addr]bool{}, service6
 	for range 4000 {
@@ -144,7 +144,7 @@ func TestManyGroups(t *testing.T) {
 
 // BenchmarkWant changes one of 10,000 addresses of each family.
 func BenchmarkWant(b *testing.B) {
-	node, _ := lan(b)
+	node, _ := nodeAndClient(b)
 	w := node.open("eth0")
 	want, a4, a6 := map[netip.Addr]bool{}, service4, service6
 	for range 10_000 {

@@ -24,7 +24,7 @@ func (s *space) resolves(m MAC) {
 // The same wire goes on after its link went down and came back, and the kernel
 // tells the network again which groups it is in.
 func TestLinkFlap(t *testing.T) {
-	node, client := lan(t)
+	node, client := nodeAndClient(t)
 	respond(t, node.open("eth0"))
 	client.resolves(nodeMAC)
 	node.ip("link set eth0 down")
@@ -57,7 +57,7 @@ func reportOf(group netip.Addr) func([]byte) bool {
 
 // A wire can be opened before its link is up.
 func TestOpenedWhileDown(t *testing.T) {
-	node, client := lan(t)
+	node, client := nodeAndClient(t)
 	node.ip("link set eth0 down")
 	respond(t, node.open("eth0"))
 	node.ip("link set eth0 up")
@@ -67,7 +67,7 @@ func TestOpenedWhileDown(t *testing.T) {
 
 // A link's address changes: a new wire speaks from it, and the client follows.
 func TestMACChange(t *testing.T) {
-	node, client := lan(t)
+	node, client := nodeAndClient(t)
 	old := node.open("eth0")
 	respond(t, old)
 	client.resolves(nodeMAC)
@@ -90,7 +90,7 @@ func TestMACChange(t *testing.T) {
 // A node's bridge answers for what is on its ports.
 func TestBridge(t *testing.T) {
 	node, client := newSpace(t), newSpace(t)
-	pair(node, "port", otherMAC, client, "eth0", clientMAC)
+	connect(node, "port", otherMAC, client, "eth0", clientMAC)
 	client.address()
 	if out, err := node.try("ip link add br0 address " + nodeMAC.String() + " type bridge mcast_snooping 1"); err != nil {
 		t.Skip("this kernel has no bridges: " + out)
@@ -105,7 +105,7 @@ func TestBridge(t *testing.T) {
 // A macvlan answers with its own address, and does not hear what is for its
 // parent's.
 func TestMACVLAN(t *testing.T) {
-	node, client := lan(t)
+	node, client := nodeAndClient(t)
 	if out, err := node.try("ip link add mv0 link eth0 address " + otherMAC.String() + " type macvlan mode bridge"); err != nil {
 		t.Skip("this kernel has no macvlan: " + out)
 	}
@@ -127,7 +127,7 @@ func TestMACVLAN(t *testing.T) {
 
 // A VLAN's requests are not its parent's.
 func TestVLAN(t *testing.T) {
-	node, client := lan(t)
+	node, client := nodeAndClient(t)
 	for _, s := range []*space{node, client} {
 		if out, err := s.try("ip link add eth0.7 link eth0 type vlan id 7"); err != nil {
 			t.Skip("this kernel has no VLANs: " + out)

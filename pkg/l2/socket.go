@@ -27,8 +27,8 @@ type packetWire struct {
 	index int
 	mac   MAC
 	want  atomic.Pointer[map[netip.Addr]bool]
-	arp   *port
-	ndp   *port
+	arp   *packetSocket
+	ndp   *packetSocket
 	heard chan Message
 
 	done    chan struct{} // closed by Close, or when a reader failed
@@ -67,11 +67,11 @@ func (w *packetWire) open() (err error) {
 		return err
 	}
 	w.groups = groups{index: w.index, joined: map[group]*membership{}}
-	if w.arp, w.mac, err = openPort(w.index, etherARP); err != nil {
+	if w.arp, w.mac, err = openSocket(w.index, etherARP); err != nil {
 		return err
 	}
 	var again MAC
-	if w.ndp, again, err = openPort(w.index, etherIPv6); err != nil {
+	if w.ndp, again, err = openSocket(w.index, etherIPv6); err != nil {
 		return err
 	}
 	if again != w.mac {
@@ -89,7 +89,7 @@ func (w *packetWire) MAC() MAC     { return w.mac }
 
 // read passes on what one socket hears. That the link went down is no end: the
 // socket hears again when it comes back.
-func (w *packetWire) read(p *port, hear func([]Message, []byte, MAC, map[netip.Addr]bool) []Message) {
+func (w *packetWire) read(p *packetSocket, hear func([]Message, []byte, MAC, map[netip.Addr]bool) []Message) {
 	defer w.readers.Done()
 	buf, said := make([]byte, maxFrame), make([]Message, 0, 2)
 	for {
@@ -231,15 +231,15 @@ func (w *packetWire) shut() {
 	defer w.mu.Unlock()
 	w.closed = true
 	w.groups.close()
-	for _, p := range []*port{w.arp, w.ndp} {
+	for _, p := range []*packetSocket{w.arp, w.ndp} {
 		if p != nil {
 			p.file.Close()
 		}
 	}
 }
 
-// port is a packet socket for one protocol on one link.
-type port struct {
+// packetSocket hears and sends the frames of one protocol on one link.
+type packetSocket struct {
 	file *os.File
 	conn syscall.RawConn
 
@@ -249,14 +249,14 @@ type port struct {
 	write func(fd uintptr) bool
 }
 
-// openPort opens a packet socket, and returns the link's address too. It hears
+// openSocket opens a packet socket, and returns the link's address too. It hears
 // nothing before its filter is attached.
-func openPort(index int, ethertype uint16) (*port, MAC, error) {
+func openSocket(index int, ethertype uint16) (*packetSocket, MAC, error) {
 	fd, err := unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
 	if err != nil {
 		return nil, MAC{}, fmt.Errorf("opening a packet socket (it needs CAP_NET_RAW): %w", err)
 	}
-	p := &port{file: os.NewFile(uintptr(fd), "packet socket"), frame: make([]byte, 0, 128)}
+	p := &packetSocket{file: os.NewFile(uintptr(fd), "packet socket"), frame: make([]byte, 0, 128)}
 	mac, err := p.set(fd, index, ethertype)
 	if err != nil {
 		p.file.Close()
@@ -265,7 +265,7 @@ func openPort(index int, ethertype uint16) (*port, MAC, error) {
 	return p, mac, nil
 }
 
-func (p *port) set(fd, index int, ethertype uint16) (mac MAC, err error) {
+func (p *packetSocket) set(fd, index int, ethertype uint16) (mac MAC, err error) {
 	if p.conn, err = p.file.SyscallConn(); err != nil {
 		return mac, err
 	}
@@ -299,14 +299,14 @@ func (p *port) set(fd, index int, ethertype uint16) (mac MAC, err error) {
 	return MAC(ll.Addr[:6]), nil
 }
 
-func (p *port) sendARP(f arpFrame) error {
+func (p *packetSocket) sendARP(f arpFrame) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.frame = appendARP(p.frame[:0], f)
 	return p.send()
 }
 
-func (p *port) sendNDP(f ndpFrame) error {
+func (p *packetSocket) sendNDP(f ndpFrame) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.frame = appendNDP(p.frame[:0], f)
@@ -314,7 +314,7 @@ func (p *port) sendNDP(f ndpFrame) error {
 }
 
 // send sends p.frame. It does not wait.
-func (p *port) send() error {
+func (p *packetSocket) send() error {
 	if err := p.conn.Write(p.write); err != nil {
 		return net.ErrClosed
 	}
@@ -322,7 +322,7 @@ func (p *port) send() error {
 }
 
 // source is the link's first IPv4 address, or the unspecified one.
-func (p *port) source(index int) netip.Addr {
+func (p *packetSocket) source(index int) netip.Addr {
 	from := netip.IPv4Unspecified()
 	err := p.conn.Control(func(fd uintptr) {
 		ifr, err := unix.NewIfreq("any")

@@ -19,7 +19,7 @@ import (
 
 // Everything ends with Close, in any order, also when the link is gone.
 func TestClose(t *testing.T) {
-	node, _ := lan(t)
+	node, _ := nodeAndClient(t)
 	fds, goroutines := openFiles(t), runtime.NumGoroutine()
 	for _, gone := range []bool{false, true} {
 		w := node.open("eth0")
@@ -93,7 +93,7 @@ func TestOpenErrors(t *testing.T) {
 
 // CAP_NET_RAW is all that a wire needs.
 func TestNetRawSuffices(t *testing.T) {
-	node, client := lan(t)
+	node, client := nodeAndClient(t)
 	var left [2]unix.CapUserData
 	node.in(func() { // only its thread is concerned, not the programs that it starts
 		all := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
@@ -122,7 +122,7 @@ func TestNetRawSuffices(t *testing.T) {
 
 // What nonsense is asked for is refused, and nothing is sent.
 func TestRefused(t *testing.T) {
-	node, _ := lan(t)
+	node, _ := nodeAndClient(t)
 	w := node.open("eth0")
 	for what, err := range map[string]error{
 		"the answer to a claim":     w.Answer(Message{Kind: Claim, Addr: service4, From: service4, MAC: clientMAC}),
@@ -141,7 +141,7 @@ func TestRefused(t *testing.T) {
 // The kernel's filters pass what can matter and nothing else. The readers would
 // drop the rest as well: here the sockets are read without them.
 func TestFilters(t *testing.T) {
-	node, client := lan(t)
+	node, client := nodeAndClient(t)
 	tap := client.tap("eth0")
 	other := func(f []byte, offset int, v byte) []byte { f[offset] = v; return f }
 	for _, c := range []struct {
@@ -195,13 +195,13 @@ func TestFilters(t *testing.T) {
 }
 
 // port opens a socket of a wire, for what waits no longer than the time limit.
-func (s *space) port(name string, ethertype uint16) (p *port) {
+func (s *space) port(name string, ethertype uint16) (p *packetSocket) {
 	s.t.Helper()
 	var err error
 	s.in(func() {
 		var index int
 		if index, err = indexOf(name); err == nil {
-			p, _, err = openPort(index, ethertype)
+			p, _, err = openSocket(index, ethertype)
 		}
 	})
 	if err != nil {
@@ -215,7 +215,7 @@ func (s *space) port(name string, ethertype uint16) (p *port) {
 // A flood about other addresses costs no memory, and does not keep a question
 // about a wanted one from being heard.
 func TestFlood(t *testing.T) {
-	node, client := lan(t)
+	node, client := nodeAndClient(t)
 	w := node.open("eth0")
 	heard := heardOn(w)
 	tap := client.tap("eth0")
@@ -266,7 +266,7 @@ func TestFlood(t *testing.T) {
 // BenchmarkWire asks over a real link and waits for the answer.
 func BenchmarkWire(b *testing.B) {
 	one, two := newSpace(b), newSpace(b)
-	pair(one, "eth0", nodeMAC, two, "eth0", otherMAC)
+	connect(one, "eth0", nodeMAC, two, "eth0", otherMAC)
 	w1, w2 := one.open("eth0"), two.open("eth0")
 	go func() {
 		for {

@@ -149,8 +149,8 @@ func (s *space) speak(a netip.Addr) {
 	})
 }
 
-// pair connects two namespaces, by an interface of that name and address in each.
-func pair(a *space, nameA string, macA MAC, b *space, nameB string, macB MAC) {
+// connect connects two namespaces, by an interface of that name and address in each.
+func connect(a *space, nameA string, macA MAC, b *space, nameB string, macB MAC) {
 	a.t.Helper()
 	a.ip(fmt.Sprintf("link add %s address %s type veth peer name %s address %s netns %d", nameA, macA, nameB, macB, b.tid))
 	a.ip("link set " + nameA + " up")
@@ -166,12 +166,12 @@ func (s *space) ready(name string) {
 	s.await(name+" that is up", "ip -o link show dev "+name, func(out string) bool { return strings.Contains(out, "state UP") })
 }
 
-// lan is a node and a client on one link, and what a capture at the client's end
-// has seen. Only the client has addresses.
-func lan(t testing.TB) (node, client *space) {
+// nodeAndClient makes a node and a client on one link. Only the client has
+// addresses.
+func nodeAndClient(t testing.TB) (node, client *space) {
 	t.Helper()
 	node, client = newSpace(t), newSpace(t)
-	pair(node, "eth0", nodeMAC, client, "eth0", clientMAC)
+	connect(node, "eth0", nodeMAC, client, "eth0", clientMAC)
 	client.address()
 	return node, client
 }
@@ -207,7 +207,7 @@ func (s *space) open(name string) wire {
 	return w
 }
 
-// heard are the messages of a wire, until it is closed.
+// heardOn are the messages of a wire, until it is closed.
 func heardOn(w wire) <-chan Message {
 	out := make(chan Message, 100)
 	go func() {

@@ -13,7 +13,7 @@ import (
 func TestKernelResolves(t *testing.T) {
 	for _, a := range []netip.Addr{service4, service6} {
 		t.Run(a.String(), func(t *testing.T) {
-			node, client := lan(t)
+			node, client := nodeAndClient(t)
 			tap := client.tap("eth0")
 			heard := respond(t, node.open("eth0"))
 			client.speak(a)
@@ -63,7 +63,7 @@ func golden(t *testing.T, what string, got, want []string) {
 func TestDuplicateAddressDetection(t *testing.T) {
 	for _, enhanced := range []string{"0", "1"} {
 		t.Run("enhanced "+enhanced, func(t *testing.T) {
-			node, client := lan(t)
+			node, client := nodeAndClient(t)
 			client.sysctl("net/ipv6/conf/eth0/accept_dad", "1")
 			client.sysctl("net/ipv6/conf/all/enhanced_dad", "0")
 			client.sysctl("net/ipv6/conf/eth0/enhanced_dad", enhanced)
@@ -89,7 +89,7 @@ func TestDuplicateAddressDetection(t *testing.T) {
 
 // What this kernel does not send as a client, others do.
 func TestOtherHosts(t *testing.T) {
-	node, client := lan(t)
+	node, client := nodeAndClient(t)
 	tap := client.tap("eth0")
 	respond(t, node.open("eth0"))
 	for _, c := range []struct {
@@ -124,7 +124,7 @@ func TestOtherHosts(t *testing.T) {
 // An announcement replaces what a neighbour believes, and what it asks for
 // afterwards goes to the new station.
 func TestAnnounce(t *testing.T) {
-	node, client := lan(t)
+	node, client := nodeAndClient(t)
 	w := node.open("eth0")
 	tap := client.tap("eth0")
 	for a, want := range map[netip.Addr][]string{
@@ -148,7 +148,7 @@ func TestAnnounce(t *testing.T) {
 
 // An answer leaves what a neighbour believes, unless it is to override it.
 func TestOverride(t *testing.T) {
-	node, client := lan(t)
+	node, client := nodeAndClient(t)
 	w := node.open("eth0")
 	ask := Message{Kind: Query, Addr: service6, From: client6, MAC: clientMAC}
 	client.ip("neigh replace " + service6.String() + " lladdr " + otherMAC.String() + " dev eth0 nud reachable")
@@ -166,7 +166,7 @@ func TestOverride(t *testing.T) {
 // A host that has the address answers the wire's questions: as a probe to all,
 // which leaves no trace with it, and to it alone.
 func TestAsk(t *testing.T) {
-	node, client := lan(t)
+	node, client := nodeAndClient(t)
 	client.ip("addr add 192.0.2.100/24 dev eth0")
 	client.ip("addr add 2001:db8::100/64 dev eth0 nodad")
 	client.usable(service6)
@@ -197,7 +197,7 @@ func TestAsk(t *testing.T) {
 // Two nodes hear each other: questions to all and to one, answers, announcements.
 func TestTwoWires(t *testing.T) {
 	one, two := newSpace(t), newSpace(t)
-	pair(one, "eth0", nodeMAC, two, "eth0", otherMAC)
+	connect(one, "eth0", nodeMAC, two, "eth0", otherMAC)
 	w1, w2 := one.open("eth0"), two.open("eth0")
 	heard1, heard2 := heardOn(w1), respond(t, w2)
 	for _, a := range []netip.Addr{service4, service6} {
