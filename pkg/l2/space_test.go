@@ -184,11 +184,11 @@ func (s *space) address() {
 	s.usable(client6)
 }
 
-// usable waits until the kernel answers for an address that eth0 was given, or
-// one with the same last 24 bits: it joins the group a moment later.
+// usable waits until the kernel has an IPv6 address that it was given: some time
+// afterwards it joins the group, and then makes the route to itself.
 func (s *space) usable(a netip.Addr) {
 	s.t.Helper()
-	s.await("group of "+a.String(), "cat /proc/net/igmp6", func(string) bool { return s.groupMembers("eth0", solicitedNode(a)) > 0 })
+	s.await("route to itself for "+a.String(), "ip -6 route show table local "+a.String(), func(out string) bool { return strings.Contains(out, "local") })
 }
 
 // open opens a wire in the namespace and wants the services there.
