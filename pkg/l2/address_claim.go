@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package l2
+
+import "time"
+
+const (
+	// defendApart is how long after a defence against a speaker another may follow
+	// at the earliest.
+	defendApart = 200 * time.Millisecond
+	// strangerApart is between two defences against a station that is no
+	// speaker's (RFC 5227 section 2.4, DEFEND_INTERVAL).
+	strangerApart = 10 * time.Second
+	// quarrel is how long after the last claim of a rival its next one belongs to
+	// the same conflict.
+	quarrel = 2 * time.Second
+	// patienceShort and patienceLong are how long an address is defended against
+	// one who goes on claiming it and does not yield: short by the station with
+	// the higher MAC, so that of two who do not agree who comes first one ends
+	// it.
+	patienceShort = 450 * time.Millisecond
+	patienceLong  = 850 * time.Millisecond
+)
+
+// defence returns the times of the rounds that defend an address, the first at 0
+// left out: some soon, so that a neighbour who heard the other last is put right,
+// and one who does not know us as a speaker sees that we mean it.
+func defence(then []time.Duration) []time.Duration {
+	return append([]time.Duration{200 * time.Millisecond, 500 * time.Millisecond, 900 * time.Millisecond}, then...)
+}
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}
+
+// claim takes in that another station says that it has an address.
+func (e *Engine) claim(a *address, p *port, m Message) {
+	now := time.Now()
+	node, speaker := e.facts.Load().speakers[m.MAC]
+	if m.Gratuitous {
+		a.claimer = m.MAC
+	}
+	if w := e.winners[m.MAC]; w != nil {
+		w.silent, w.asked = time.Time{}, 0
+	}
+	switch a.state {
+	case Idle:
+	case Asking, Foreign:
+		e.claimAsking(a, p, m, node, speaker)
+	case Owner:
+		e.claimOwner(a, p, m, node, speaker, now)
+	case Releasing:
+		if m.Gratuitous {
+			e.become(a, Idle)
+		}
+	case Yielded:
+		switch {
+		case m.MAC == a.winner:
+			a.asked, a.misses = false, 0
+		case m.Gratuitous && speaker && a.before(node):
+			e.yield(a, p, m.MAC, node)
+		}
+	}
+	e.kick()
+}
+
+// claimAsking: somebody has the address that we ask for.
+func (e *Engine) claimAsking(a *address, p *port, m Message, node string, speaker bool) {
+	switch {
+	case !speaker && a.state == Foreign:
+	case !speaker:
+		e.foreign(a, p, m.MAC)
+	case !m.Gratuitous:
+		// A speaker that owned it would have said so unasked when it took it. It
+		// may be the node's kernel that answers; the speaker, if it has it, will
+		// contest ours.
+		a.suspect = true
+	case a.before(node):
+		e.yield(a, p, m.MAC, node)
+	default:
+		e.own(a, TakenOver)
+	}
+}
+
+// claimOwner: somebody has an address that is ours.
+func (e *Engine) claimOwner(a *address, p *port, m Message, node string, speaker bool, now time.Time) {
+	switch {
+	case speaker && !m.Gratuitous && !a.before(node) && e.checking(a, now):
+		e.answers(a, p, node, m.MAC, now)
+	case speaker && !m.Gratuitous:
+		if _, kernel := e.check.nodes[node]; !kernel && a.before(node) {
+			e.found(node, now)
+			e.conflict(a, m.MAC, now)
+			e.yield(a, p, m.MAC, node)
+		}
+	case speaker && a.before(node):
+		e.found(node, now)
+		e.conflict(a, m.MAC, now)
+		e.yield(a, p, m.MAC, node)
+	default:
+		e.contest(a, p, m.MAC, node, now)
+	}
+}
+
+// conflict counts a conflict, and reports whether it is not a known one.
+func (e *Engine) conflict(a *address, rival MAC, now time.Time) bool {
+	apart := quarrel
+	if e.facts.Load().speakers[rival] == "" {
+		apart = strangerApart
+	}
+	known := a.rival == rival && now.Sub(a.rivalLast) < apart
+	a.rivalLast = now
+	if known {
+		return false
+	}
+	a.rival, a.rivalSince, a.defences = rival, now, 0
+	a.counts.Conflicts.Add(1)
+	return true
+}
+
+// contest defends an address against one who does not come before us; node is ""
+// where it is no speaker. One who goes on gets it in the end: who comes first may
+// be seen differently there, and two owners are worse than the wrong one.
+func (e *Engine) contest(a *address, p *port, rival MAC, node string, now time.Time) {
+	if e.conflict(a, rival, now) {
+		e.report(Event{Kind: Contested, Addr: a.addr, Node: node, MAC: rival, Link: p.link.Name})
+	}
+	patience := patienceLong
+	if mac := p.wire.MAC(); string(mac[:]) > string(rival[:]) {
+		patience = patienceShort
+	}
+	enough := 2
+	if node == "" {
+		enough = 1
+	}
+	switch {
+	case a.defences >= enough && now.Sub(a.rivalSince) >= patience && node == "":
+		e.foreign(a, p, rival)
+	case a.defences >= enough && now.Sub(a.rivalSince) >= patience:
+		e.yield(a, p, rival, node)
+	case node == "" && a.defences > 0:
+	case a.defended.After(now): // the next one is on its way
+	default:
+		a.defences++
+		a.defended = later(now, a.defended.Add(defendApart))
+		e.begin(a, a.defended, e.defence)
+	}
+}
+
+// recognise: the station that an address was left to is a speaker's, or our own.
+func (e *Engine) recognise(a *address, f *facts) {
+	mac := a.stranger
+	a.stranger, a.backoff = MAC{}, 0
+	if a.state != Foreign && a.state != Asking {
+		return
+	}
+	node := f.speakers[mac]
+	if !f.own[mac] && a.before(node) && len(a.ports) > 0 {
+		e.yield(a, a.ports[0], mac, node)
+		return
+	}
+	e.own(a, TakenOver)
+}
