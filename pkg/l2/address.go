@@ -49,6 +49,8 @@ type address struct {
 	answer atomic.Pointer[[]*port]
 	// handing: other speakers' questions are left alone, so that they take over.
 	handing atomic.Bool
+	// yielded: the State is Yielded.
+	yielded atomic.Bool
 
 	present bool   // in the set
 	seen    uint64 // the last reconciliation that it was in
@@ -64,6 +66,7 @@ type address struct {
 	step    time.Time // when the state wants something done; zero: never
 	stepPos int       // place in Engine.steps; -1: not in it
 	probes  int       // sent while Asking
+	until   time.Time // Releasing: to the end of the handover; zero: no end
 	suspect bool      // while Asking, speakers' nodes answered that do not claim
 
 	say    time.Time // the next announcement; zero: none

@@ -53,7 +53,7 @@ func (e *Engine) claim(a *address, p *port, m Message) {
 	case Owner:
 		e.claimOwner(a, p, m, node, speaker, now)
 	case Releasing:
-		if m.Gratuitous {
+		if _, kernel := e.check.nodes[node]; m.Gratuitous || speaker && !kernel {
 			e.become(a, Idle)
 		}
 	case Yielded:
@@ -147,6 +147,17 @@ func (e *Engine) contest(a *address, p *port, rival MAC, node string, now time.T
 		a.defences++
 		a.defended = later(now, a.defended.Add(defendApart))
 		e.begin(a, a.defended, e.defence)
+	}
+}
+
+// askedByWinner: a speaker asks for an address that we yielded. If it is the one
+// that we yielded to, both did, since each thinks that the other comes first; the
+// one with the lower MAC takes it back.
+func (e *Engine) askedByWinner(a *address, p *port, by MAC) {
+	mac := p.wire.MAC()
+	if a.state == Yielded && by == a.winner && string(mac[:]) < string(by[:]) && !e.closed() {
+		e.own(a, TakenBack)
+		e.kick()
 	}
 }
 

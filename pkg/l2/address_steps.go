@@ -2,7 +2,10 @@
 
 package l2
 
-import "time"
+import (
+	"math/rand/v2"
+	"time"
+)
 
 const (
 	// Before a first claim the network is asked probeCount times, probeApart from
@@ -13,6 +16,7 @@ const (
 	// askApart is between two questions to who an address was yielded to, and
 	// maxMisses how many of them unanswered end it.
 	askApart  = 200 * time.Millisecond
+	askJitter = 10 * time.Millisecond // shorter by up to that, so that two do not stay in step
 	maxMisses = 3
 
 	// An address of a foreign owner is asked for again after firstBackoff, which
@@ -50,6 +54,7 @@ func (e *Engine) become(a *address, s State) {
 		a.answer.Store(nil)
 	}
 	a.handing.Store(s == Releasing)
+	a.yielded.Store(s == Yielded)
 	switch {
 	case holds(s) && !holds(was):
 		e.held++
@@ -84,7 +89,8 @@ func (e *Engine) lose(a *address) {
 	case a.state == Releasing && a.rank < len(a.want.Order):
 	case a.state == Owner && a.rank < len(a.want.Order) && len(a.want.Order) > 1:
 		e.become(a, Releasing)
-		e.stepAt(a, time.Now().Add(handover))
+		a.until = time.Now().Add(handover)
+		e.stepAt(a, time.Now())
 	default:
 		e.become(a, Idle)
 	}
@@ -143,7 +149,15 @@ func (e *Engine) advance(a *address, now time.Time) {
 		e.become(a, Asking)
 		e.probe(a, now)
 	case Releasing:
-		e.become(a, Idle)
+		// One who has it already, and we did not hear, says nothing by itself.
+		switch {
+		case a.until.IsZero():
+		case now.Before(a.until):
+			e.askBefore(a, now)
+			e.stepAt(a, now.Add(askApart))
+		default:
+			e.become(a, Idle)
+		}
 	case Yielded:
 		e.ask(a, now)
 	}
@@ -176,7 +190,7 @@ func (e *Engine) ask(a *address, now time.Time) {
 		e.own(a, TakenBack)
 		return
 	}
-	e.stepAt(a, now.Add(askApart))
+	e.stepAt(a, now.Add(askApart-rand.N(askJitter)))
 	a.asked = false
 	if !e.questions.take(now) {
 		return

@@ -46,12 +46,12 @@ func TestTransitions(t *testing.T) {
 			settle(0)
 		}, Owner, Idle, []EventKind{TakenOver}, nil},
 		{"a stranger answers", func(w world) {
-			w.x.kernel[v4] = true
+			w.l.change(func() { w.x.kernel[v4] = true })
 			own(w.a, w, true, false)
 			settle(500 * time.Millisecond)
 		}, Foreign, Idle, []EventKind{ForeignOwner}, nil},
 		{"a stranger answers, and goes", func(w world) {
-			w.x.kernel[v4] = true
+			w.l.change(func() { w.x.kernel[v4] = true })
 			own(w.a, w, true, false)
 			settle(500 * time.Millisecond)
 			w.x.Close()
@@ -69,20 +69,23 @@ func TestTransitions(t *testing.T) {
 		}, Owner, Yielded, nil, []EventKind{ForeignOwner, YieldedTo}},
 		{"two owners: the lower yields, the higher stays", func(w world) {
 			own(w.a, w, true, true)
+			settle(0)
 			own(w.b, w, true, true)
 			settle(10 * time.Millisecond)
 		}, Owner, Yielded, []EventKind{TakenOver, Contested}, []EventKind{TakenOver, YieldedTo}},
 		{"the winner falls silent", func(w world) {
 			own(w.a, w, true, true)
+			settle(0)
 			own(w.b, w, true, true)
 			settle(10 * time.Millisecond)
 			w.b.took()
 			w.a.took()
-			w.a.cards["eth0"].segment = 7
+			w.l.change(func() { w.a.cards["eth0"].segment = 7 })
 			settle(900 * time.Millisecond)
 		}, Owner, Owner, nil, []EventKind{TakenBack}},
 		{"membership agrees with a yielder", func(w world) {
 			own(w.a, w, true, true)
+			settle(0)
 			own(w.b, w, true, true)
 			settle(10 * time.Millisecond)
 			own(w.b, w, false, true)
@@ -142,6 +145,7 @@ func TestTransitions(t *testing.T) {
 		}, Foreign, Idle, []EventKind{TakenOver, Contested, ForeignOwner}, nil},
 		{"the order changes under a yielder", func(w world) {
 			own(w.a, w, true, true)
+			settle(0)
 			own(w.b, w, true, true)
 			settle(10 * time.Millisecond)
 			w.b.took()

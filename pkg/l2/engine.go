@@ -135,6 +135,7 @@ func (e *Engine) leave() <-chan struct{} {
 		switch {
 		case (a.state == Owner || a.state == Releasing) && len(a.want.Order) > 1:
 			e.become(a, Releasing)
+			a.until = time.Time{}
 			e.stepAt(a, time.Time{})
 		default:
 			e.become(a, Idle)

@@ -92,6 +92,13 @@ func (c *card) send(to MAC, m Message) {
 	}
 }
 
+// change changes something about the LAN or its cards.
+func (l *lan) change(do func()) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	do()
+}
+
 // deliver hands a frame to the card's owner.
 func (c *card) deliver(f frame) {
 	if c.net.heard != nil {
@@ -221,12 +228,12 @@ func (n *node) start() {
 }
 
 func (n *node) open(l Link) (wire, error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
 	if n.fail != nil {
 		return nil, n.fail
 	}
 	c := n.lan.card(l.Name, l.MAC)
-	n.mu.Lock()
-	defer n.mu.Unlock()
 	n.cards[l.Name] = c
 	return c, nil
 }

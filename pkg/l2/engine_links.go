@@ -216,6 +216,12 @@ func (e *Engine) hear(p *port, m Message) {
 		e.mu.Unlock()
 		return
 	}
+	if m.Unicast && a.yielded.Load() {
+		e.mu.Lock()
+		e.askedByWinner(a, p, m.MAC)
+		e.mu.Unlock()
+		return
+	}
 	if !a.on(p) || m.Unicast && a.handing.Load() && f.speakers[m.MAC] != "" {
 		return
 	}
