@@ -19,14 +19,14 @@ const (
 	// the higher MAC, so that of two who do not agree who comes first one ends
 	// it.
 	patienceShort = 450 * time.Millisecond
-	patienceLong  = 850 * time.Millisecond
+	patienceLong  = 750 * time.Millisecond
 )
 
 // defence returns the times of the rounds that defend an address, the first at 0
 // left out: some soon, so that a neighbour who heard the other last is put right,
 // and one who does not know us as a speaker sees that we mean it.
 func defence(then []time.Duration) []time.Duration {
-	return append([]time.Duration{200 * time.Millisecond, 500 * time.Millisecond, 900 * time.Millisecond}, then...)
+	return append([]time.Duration{200 * time.Millisecond, 500 * time.Millisecond, 800 * time.Millisecond}, then...)
 }
 
 func later(a, b time.Time) time.Time {

@@ -111,6 +111,27 @@ func TestTransitions(t *testing.T) {
 			own(w.b, w, false, true)
 			settle(handover + time.Millisecond)
 		}, Idle, Idle, nil, []EventKind{TakenOver}},
+		{"lost to another that has it, unheard", func(w world) {
+			w.l.change(func() { w.b.cards["eth0"].segment = 1 })
+			own(w.a, w, true, true)
+			own(w.b, w, true, true)
+			settle(20 * time.Second)
+			w.l.change(func() { w.b.cards["eth0"].segment = 0 })
+			own(w.b, w, false, true)
+			settle(0)
+		}, Owner, Idle, []EventKind{TakenOver}, []EventKind{TakenOver}},
+		{"the winner hands over to who yielded to it", func(w world) {
+			own(w.a, w, true, true)
+			settle(0)
+			own(w.b, w, true, true)
+			settle(time.Second)
+			w.b.took()
+			w.a.took()
+			own(w.a, w, false, true)
+			settle(100 * time.Millisecond)
+			w.a.is(Releasing)
+			settle(800 * time.Millisecond)
+		}, Idle, Owner, nil, []EventKind{TakenBack}},
 		{"lost, and no candidate any more: at once", func(w world) {
 			own(w.b, w, true, true)
 			settle(0)

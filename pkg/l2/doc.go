@@ -48,7 +48,7 @@
 //
 // Whoever owns an address and hears a speaker claim it compares their places in
 // Announcement.Order. The lower one yields at once. The higher one defends: it
-// announces at once and again after 0.2, 0.5 and 0.9 s, at most one such defence
+// announces at once and again after 0.2, 0.5 and 0.8 s, at most one such defence
 // each 200 ms. The one that yielded asks the winner each 200 ms, unicast, and
 // takes the address back after three questions without an answer, 0.6 to 0.8 s
 // after the winner went; it stops when it is told that the address is not its own
@@ -61,14 +61,14 @@
 // heals, and the membership may be late. So a node that comes first for some of
 // our addresses, and must be dead since they are ours, is asked by unicast each
 // 400 ms for one of them, with those behind it; when it answers, it is asked for
-// the others, at 1,600 a second. What is not noticed that way, until one's next
+// the others, at 4,000 a second. What is not noticed that way, until one's next
 // periodic announcement, are two owners that after such a cut also disagree on
 // the order so that each thinks it comes first: that needs the API server out of
 // reach too.
 //
 // Orders may differ for a while, or long where the API server is out of reach.
 // Two that both defend end it: the one with the higher MAC gives in after 450 ms
-// and two defences, the other one would after 850 ms. Two that both yielded find
+// and two defences, the other one would after 750 ms. Two that both yielded find
 // out by the other's question; the one with the lower MAC takes it back.
 //
 // # Strangers

@@ -38,7 +38,8 @@ type Engine struct {
 	wake      chan struct{}
 	tokens    bucket // for announcements
 	defence   []time.Duration
-	questions bucket // for asking others
+	questions bucket // for asking the network, and winners
+	searches  bucket // for asking nodes that come before ours
 	winners   map[MAC]*winner
 	watches   map[string]*watch
 	nextWatch time.Time
@@ -79,6 +80,7 @@ func start(o Options) *Engine {
 	e.says = queue{pos: func(a *address) *int { return &a.sayPos }, less: sooner}
 	e.tokens = bucket{rate: float64(o.Rate), most: max(1, float64(o.Rate)/20)}
 	e.questions = bucket{rate: questionRate, most: questionRate / 5}
+	e.searches = bucket{rate: searchRate, most: searchRate / 5}
 	e.defence = defence(o.Burst)
 	e.check.nodes, e.check.maybe = map[string]time.Time{}, map[string]time.Time{}
 	e.work.Go(e.run)

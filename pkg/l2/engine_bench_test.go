@@ -32,7 +32,7 @@ func (q *quiet) Close() error                   { close(q.done); return nil }
 
 // large returns an engine that owns 10,000 addresses, and its set.
 func large(tb testing.TB) (*Engine, *port, Desired) {
-	e, err := New(Options{Node: "n1", open: func(l Link) (wire, error) { return &quiet{l, make(chan struct{})}, nil }})
+	e, err := New(Options{Node: "n1", Burst: []time.Duration{}, open: func(l Link) (wire, error) { return &quiet{l, make(chan struct{})}, nil }})
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -43,6 +43,13 @@ func large(tb testing.TB) (*Engine, *port, Desired) {
 	}
 	if err := e.Apply(d); err != nil {
 		tb.Fatal(err)
+	}
+	for range d.Announcements { // all are announced, and nothing goes on
+		select {
+		case <-e.Events():
+		case <-time.After(10 * time.Second):
+			tb.Fatal("not all was announced within 10 s")
+		}
 	}
 	return e, e.ports["eth0"], d
 }
@@ -61,7 +68,7 @@ func TestPacketAllocatesNothing(t *testing.T) {
 			t.Errorf("%v for %v: %v allocations", m.Kind, m.Addr, n)
 		}
 	}
-	if n := testing.AllocsPerRun(10, func() {
+	if n := testing.AllocsPerRun(100, func() {
 		e.Each(func(_ netip.Addr, c *Counts) bool { return c.Requests.Load() < 1<<40 })
 	}); n != 0 {
 		t.Errorf("reading the counts: %v allocations", n)

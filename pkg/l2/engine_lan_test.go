@@ -193,6 +193,7 @@ type node struct {
 	mu     sync.Mutex
 	events []Event
 	fail   error // of opening a link
+	rate   int   // Options.Rate
 }
 
 func mac(n byte) MAC { return MAC{2, 0, 0, 0, 0, n} }
@@ -208,7 +209,7 @@ func newNode(t testing.TB, l *lan, name string, m MAC) *node {
 }
 
 func (n *node) start() {
-	e, err := New(Options{Node: n.name, Period: DefaultPeriod, open: n.open})
+	e, err := New(Options{Node: n.name, Period: DefaultPeriod, Rate: n.rate, open: n.open})
 	if err != nil {
 		n.t.Fatal(err)
 	}

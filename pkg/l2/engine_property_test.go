@@ -54,6 +54,7 @@ type cluster struct {
 	two      map[place]time.Time // since when two answer
 	most     [2]time.Duration    // of none and two, the longest seen
 	bad      string
+	macs     int // handed out to nodes whose MAC changed
 }
 
 // place is where something is seen: one client's view of one address.
@@ -75,7 +76,8 @@ type member struct {
 	sees    map[string]bool
 	orders  map[netip.Addr][]string // as it knows them
 	own     map[netip.Addr]time.Time
-	stale   bool // it does not learn of new orders
+	stale   bool           // it does not learn of new orders
+	knows   map[MAC]string // whose MACs are whose
 }
 
 func newCluster(t *testing.T, seed uint64, loss float64) *cluster {
@@ -98,7 +100,7 @@ func newCluster(t *testing.T, seed uint64, loss float64) *cluster {
 		c.orders[a] = c.shuffled()
 	}
 	for _, m := range c.nodes {
-		m.orders = maps.Clone(c.orders)
+		m.orders, m.knows = maps.Clone(c.orders), maps.Clone(c.speakers)
 		for _, o := range c.nodes {
 			m.sees[o.name] = true
 		}
@@ -148,7 +150,7 @@ func (c *cluster) apply(m *member) {
 		}
 		as = append(as, plan.Announcement{Addr: a, Own: own, Order: order, Held: time.Since(c.begun) > time.Second})
 	}
-	m.apply(c.speakers, as...)
+	m.apply(m.knows, as...)
 	if card := m.cards["eth0"]; card != nil {
 		c.segment(m)
 	}
@@ -183,7 +185,7 @@ func (c *cluster) learn() {
 func (c *cluster) fault() {
 	m := c.nodes[c.rng.IntN(len(c.nodes))]
 	differ := slices.ContainsFunc(c.nodes, func(m *member) bool { return m.stale })
-	switch kind := c.rng.IntN(7); {
+	switch kind := c.rng.IntN(8); {
 	case kind == 0 && m.up:
 		c.note("%s: power cut", m.name)
 		m.up, m.own = false, map[netip.Addr]time.Time{}
@@ -192,7 +194,7 @@ func (c *cluster) fault() {
 		c.note("%s: starts", m.name)
 		m.up = true
 		m.sees = map[string]bool{m.name: true}
-		m.orders = maps.Clone(c.orders)
+		m.orders, m.knows = maps.Clone(c.orders), maps.Clone(c.speakers)
 		m.stale = false
 		m.start()
 		c.apply(m)
@@ -226,12 +228,35 @@ func (c *cluster) fault() {
 		for _, o := range c.nodes {
 			c.learnOrders(o)
 		}
+	case kind == 7 && m.up && !c.cut:
+		c.renew(m)
 	case kind == 6 && !c.cut:
 		m.stale = !m.stale
 		c.note("%s: stale %v", m.name, m.stale)
 		c.learnOrders(m)
 	}
 	c.learn()
+}
+
+// renew gives a node another MAC, which the others learn of later.
+func (c *cluster) renew(m *member) {
+	c.macs++
+	old, renewed := m.links[0].MAC, mac(byte(200+c.macs%50))
+	c.note("%s: MAC %v", m.name, renewed)
+	delete(c.speakers, old)
+	c.speakers[renewed] = m.name
+	m.links = []Link{{Name: "eth0", MAC: renewed, ARP: true, NDP: true}}
+	m.knows = maps.Clone(c.speakers)
+	c.apply(m)
+	for _, o := range c.nodes {
+		if o != m {
+			c.later(c.between(0, 800), func() {
+				o.knows = maps.Clone(c.speakers)
+				c.note("%s knows %s's MAC", o.name, m.name)
+				c.apply(o)
+			})
+		}
+	}
 }
 
 func (c *cluster) learnOrders(m *member) {

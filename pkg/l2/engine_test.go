@@ -172,6 +172,29 @@ func TestPace(t *testing.T) {
 	})
 }
 
+// TestFirstRoundsGoFirst: an address that is new is announced at once, however
+// many wait to be announced again.
+func TestFirstRoundsGoFirst(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l, a, b, speakers := pair(t)
+		a.engine.Close()
+		a.rate = 20
+		a.start()
+		as := many(100, "a")
+		a.apply(speakers, as...)
+		settle(20 * time.Second)
+		since := time.Now()
+		a.apply(speakers, append(as, ann(true, true, "a"))...)
+		settle(200 * time.Millisecond)
+		n := len(l.sent(mac(0xa), since, func(m Message) bool { return unasked(m) && m.Addr == v4 }))
+		if n != 1 {
+			t.Errorf("%d announcements of a new address in 0.2 s, want 1", n)
+		}
+		a.engine.Close()
+		b.engine.Close()
+	})
+}
+
 func many(n int, order ...string) []plan.Announcement {
 	as := make([]plan.Announcement, n)
 	for i := range as {
@@ -180,12 +203,13 @@ func many(n int, order ...string) []plan.Announcement {
 	return as
 }
 
-// TestLANHeals: two owners of a thousand addresses that did not hear each other's
+// TestLANHeals: two owners of two thousand addresses that did not hear each other's
 // first frames find each other when the LAN heals, though the membership does not.
 func TestLANHeals(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l, a, b, speakers := pair(t)
-		as := many(1000, "a", "b")
+		as := many(2000, "a", "b")
+		l.delay = func() time.Duration { return 2 * time.Millisecond }
 		a.apply(speakers)
 		b.apply(speakers)
 		l.change(func() { b.cards["eth0"].segment = 1 })
@@ -208,6 +232,28 @@ func TestLANHeals(t *testing.T) {
 		}
 		a.engine.Close()
 		b.engine.Close()
+		settle(longest)
+	})
+}
+
+// TestYieldsToTheBest: one that yielded to a speaker hears a better one claim the
+// address, and asks that one.
+func TestYieldsToTheBest(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l, a, b, speakers := pair(t)
+		c := newNode(t, l, "c", mac(0xc))
+		speakers[mac(0xc)] = "c"
+		for _, n := range []*node{b, c, a} {
+			n.apply(speakers, ann(true, true, "a", "b", "c"))
+			settle(50 * time.Millisecond)
+		}
+		for _, n := range []*node{b, c} {
+			if s := n.engine.Status(v4); s.State != Yielded || s.Node != "a" || s.MAC != mac(0xa) {
+				t.Errorf("node %s: %+v, want yielded to a", n.name, s)
+			}
+			n.engine.Close()
+		}
+		a.engine.Close()
 	})
 }
 
@@ -239,7 +285,7 @@ func TestDisagreement(t *testing.T) {
 					n.apply(knows)
 					n.apply(knows, ann(true, true, row.orders[i]...))
 				}
-				settle(1020 * time.Millisecond)
+				settle(990 * time.Millisecond)
 				for range 100 {
 					x, y := a.engine.Status(v4).State, b.engine.Status(v4).State
 					if (x == Owner) == (y == Owner) {

@@ -8,8 +8,10 @@ import (
 )
 
 const (
-	// questionRate bounds the questions to others, in questions a second.
+	// questionRate bounds the questions of first claims and to winners,
+	// searchRate those to nodes that come before ours, both in a second.
 	questionRate = 5000
+	searchRate   = 5000
 	// watchApart is between two questions to a node that is believed dead.
 	watchApart = 400 * time.Millisecond
 	// watchMost bounds the nodes before ours that one question goes to, and
@@ -115,8 +117,10 @@ func (e *Engine) unwatch(a *address) {
 // others too.
 func (e *Engine) found(node string, now time.Time) {
 	if w := e.watches[node]; w != nil {
+		if now.Sub(w.found) >= watchApart/4 {
+			e.nextWatch = now
+		}
 		w.found = now
-		e.nextWatch = now
 	}
 }
 
@@ -155,7 +159,7 @@ func (e *Engine) askBefore(a *address, now time.Time) bool {
 	for _, node := range a.want.Order[:min(a.rank, watchMost)] {
 		for _, mac := range f.stations[node] {
 			for _, p := range a.ports {
-				if !e.questions.take(now) {
+				if !e.searches.take(now) {
 					return false
 				}
 				_ = p.wire.Ask(a.addr, mac) // asked again soon
