@@ -79,11 +79,8 @@ type address struct {
 
 	claimer MAC // who last claimed it unasked
 
-	rival      MAC // who contests it while we own it
-	rivalSince time.Time
-	rivalLast  time.Time
-	defences   int
-	defended   time.Time
+	rivals   []rival   // who contest it while we own it; at most maxRivals
+	defended time.Time // when it was defended last, or is to be next
 
 	winner     MAC // Yielded: to whom
 	winnerNode string
@@ -97,6 +94,14 @@ type address struct {
 	watched string // the node whose watch it is in; "": none
 	watchAt int    // its place there
 	ownedAt int    // its place in Engine.owned, from 1; 0: not in it
+}
+
+// rival is a station that contests an address.
+type rival struct {
+	mac      MAC
+	since    time.Time
+	last     time.Time
+	defences int
 }
 
 // before reports whether a node comes before ours for the address.

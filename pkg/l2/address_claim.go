@@ -2,7 +2,10 @@
 
 package l2
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 const (
 	// defendApart is how long after a defence against a speaker another may follow
@@ -14,6 +17,8 @@ const (
 	// quarrel is how long after the last claim of a rival its next one belongs to
 	// the same conflict.
 	quarrel = 2 * time.Second
+	// maxRivals bounds the rivals of one address that are told apart.
+	maxRivals = 4
 	// patienceShort and patienceLong are how long an address is defended against
 	// one who goes on claiming it and does not yield: short by the station with
 	// the higher MAC, so that of two who do not agree who comes first one ends
@@ -105,46 +110,60 @@ func (e *Engine) claimOwner(a *address, p *port, m Message, node string, speaker
 	}
 }
 
-// conflict counts a conflict, and reports whether it is not a known one.
-func (e *Engine) conflict(a *address, rival MAC, now time.Time) bool {
+// conflict counts a conflict, and returns the rival and whether it is a new one.
+func (e *Engine) conflict(a *address, mac MAC, now time.Time) (r *rival, fresh bool) {
 	apart := quarrel
-	if e.facts.Load().speakers[rival] == "" {
+	if e.facts.Load().speakers[mac] == "" {
 		apart = strangerApart
 	}
-	known := a.rival == rival && now.Sub(a.rivalLast) < apart
-	a.rivalLast = now
-	if known {
-		return false
+	i := slices.IndexFunc(a.rivals, func(r rival) bool { return r.mac == mac })
+	switch {
+	case i >= 0 && now.Sub(a.rivals[i].last) < apart:
+		r = &a.rivals[i]
+		r.last = now
+		return r, false
+	case i >= 0:
+	case len(a.rivals) < maxRivals:
+		i = len(a.rivals)
+		a.rivals = append(a.rivals, rival{})
+	default:
+		i = 0
+		for j := range a.rivals {
+			if a.rivals[j].last.Before(a.rivals[i].last) {
+				i = j
+			}
+		}
 	}
-	a.rival, a.rivalSince, a.defences = rival, now, 0
 	a.counts.Conflicts.Add(1)
-	return true
+	a.rivals[i] = rival{mac: mac, since: now, last: now}
+	return &a.rivals[i], true
 }
 
 // contest defends an address against one who does not come before us; node is ""
 // where it is no speaker. One who goes on gets it in the end: who comes first may
 // be seen differently there, and two owners are worse than the wrong one.
-func (e *Engine) contest(a *address, p *port, rival MAC, node string, now time.Time) {
-	if e.conflict(a, rival, now) {
-		e.report(Event{Kind: Contested, Addr: a.addr, Node: node, MAC: rival, Link: p.link.Name})
+func (e *Engine) contest(a *address, p *port, by MAC, node string, now time.Time) {
+	r, fresh := e.conflict(a, by, now)
+	if fresh {
+		e.report(Event{Kind: Contested, Addr: a.addr, Node: node, MAC: by, Link: p.link.Name})
 	}
-	patience := patienceLong
-	if mac := p.wire.MAC(); string(mac[:]) > string(rival[:]) {
+	patience, enough := patienceLong, 2
+	if mac := p.wire.MAC(); string(mac[:]) > string(by[:]) {
 		patience = patienceShort
 	}
-	enough := 2
 	if node == "" {
 		enough = 1
 	}
-	switch {
-	case a.defences >= enough && now.Sub(a.rivalSince) >= patience && node == "":
-		e.foreign(a, p, rival)
-	case a.defences >= enough && now.Sub(a.rivalSince) >= patience:
-		e.yield(a, p, rival, node)
-	case node == "" && a.defences > 0:
+	switch over := r.defences >= enough && now.Sub(r.since) >= patience; {
+	case over && node == "":
+		e.foreign(a, p, by)
+	case over:
+		e.yield(a, p, by, node)
+	case node == "" && r.defences > 0:
 	case a.defended.After(now): // the next one is on its way
+		r.defences++
 	default:
-		a.defences++
+		r.defences++
 		a.defended = later(now, a.defended.Add(defendApart))
 		e.begin(a, a.defended, e.defence)
 	}

@@ -104,7 +104,7 @@ func (e *Engine) own(a *address, told EventKind) {
 		a.stranger, a.backoff = MAC{}, 0
 	}
 	e.become(a, Owner)
-	a.rival, a.defended, a.misses = MAC{}, time.Time{}, 0
+	a.rivals, a.defended, a.misses = a.rivals[:0], time.Time{}, 0
 	a.ours, a.told = true, told
 	e.announce(a, told)
 	if a.suspect {

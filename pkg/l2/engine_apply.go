@@ -148,7 +148,7 @@ func (e *Engine) sweep(index map[netip.Addr]*address, own bool) {
 // reset forgets all but the counts, and returns the place of the announcement.
 func (a *address) reset() *plan.Announcement {
 	a.present, a.ports, a.linked, a.ours = false, nil, 0, false
-	a.claimer, a.rival, a.stranger, a.backoff = MAC{}, MAC{}, MAC{}, 0
+	a.claimer, a.rivals, a.stranger, a.backoff = MAC{}, nil, MAC{}, 0
 	return &a.want
 }
 

@@ -264,14 +264,15 @@ func TestDisagreement(t *testing.T) {
 		name   string
 		orders [2][]string
 		known  [2]bool // whether a knows b's MAC, b a's
+		within time.Duration
 	}{
-		{"each itself", [2][]string{{"a", "b"}, {"b", "a"}}, [2]bool{true, true}},
-		{"each the other", [2][]string{{"b", "a"}, {"a", "b"}}, [2]bool{true, true}},
-		{"the other is no candidate", [2][]string{{"a"}, {"b"}}, [2]bool{true, true}},
-		{"one does not know the other", [2][]string{{"a", "b"}, {"a", "b"}}, [2]bool{false, true}},
-		{"the other does not know the one", [2][]string{{"a", "b"}, {"a", "b"}}, [2]bool{true, false}},
-		{"the one does not know the first", [2][]string{{"b", "a"}, {"b", "a"}}, [2]bool{false, true}},
-		{"neither knows the other", [2][]string{{"a", "b"}, {"a", "b"}}, [2]bool{false, false}},
+		{"each itself", [2][]string{{"a", "b"}, {"b", "a"}}, [2]bool{true, true}, 990 * time.Millisecond},
+		{"each the other", [2][]string{{"b", "a"}, {"a", "b"}}, [2]bool{true, true}, 300 * time.Millisecond},
+		{"the other is no candidate", [2][]string{{"a"}, {"b"}}, [2]bool{true, true}, 990 * time.Millisecond},
+		{"one does not know the other", [2][]string{{"a", "b"}, {"a", "b"}}, [2]bool{false, true}, 990 * time.Millisecond},
+		{"the other does not know the one", [2][]string{{"a", "b"}, {"a", "b"}}, [2]bool{true, false}, 990 * time.Millisecond},
+		{"the one does not know the first", [2][]string{{"b", "a"}, {"b", "a"}}, [2]bool{false, true}, 990 * time.Millisecond},
+		{"neither knows the other", [2][]string{{"a", "b"}, {"a", "b"}}, [2]bool{false, false}, 990 * time.Millisecond},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -285,7 +286,7 @@ func TestDisagreement(t *testing.T) {
 					n.apply(knows)
 					n.apply(knows, ann(true, true, row.orders[i]...))
 				}
-				settle(990 * time.Millisecond)
+				settle(row.within)
 				for range 100 {
 					x, y := a.engine.Status(v4).State, b.engine.Status(v4).State
 					if (x == Owner) == (y == Owner) {
