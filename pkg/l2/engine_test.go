@@ -307,10 +307,15 @@ func TestDisagreement(t *testing.T) {
 func TestIPVSWithoutStrictARP(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l, a, b, speakers := pair(t)
+		b.links = append(b.links, Link{Name: "eth1", MAC: mac(0xbb), ARP: true})
+		speakers[mac(0xbb)] = "b"
+		kernel := func(answers map[netip.Addr]bool) { // of b, on both links
+			l.change(func() { b.cards["eth0"].kernel, b.cards["eth1"].kernel = answers, answers })
+		}
 		for _, held := range []bool{false, true} {
 			a.apply(speakers)
 			b.apply(speakers)
-			l.change(func() { b.cards["eth0"].kernel = map[netip.Addr]bool{v4: true} })
+			kernel(map[netip.Addr]bool{v4: true})
 			a.apply(speakers, ann(true, held, "a", "b"))
 			b.apply(speakers, ann(false, held, "a", "b"))
 			settle(3 * time.Minute)
@@ -319,13 +324,13 @@ func TestIPVSWithoutStrictARP(t *testing.T) {
 		}
 		a.told(Claimed, IPVSWithoutStrictARP, TakenOver)
 		// What one answers once, when it was the owner a moment ago, is not that.
-		l.change(func() { b.cards["eth0"].kernel = nil })
+		kernel(nil)
 		settle(kernelFor + 2*sampleApart)
-		l.change(func() { b.cards["eth0"].kernel = map[netip.Addr]bool{v4: true} })
+		kernel(map[netip.Addr]bool{v4: true})
 		for len(l.sent(mac(0xa), time.Now().Add(-time.Second), asks)) == 0 {
 			settle(time.Second)
 		}
-		l.change(func() { b.cards["eth0"].kernel = nil })
+		kernel(nil)
 		settle(5 * time.Minute)
 		a.told()
 		a.engine.Close()
@@ -392,4 +397,27 @@ func TestGoneAddresses(t *testing.T) {
 		a.engine.Close()
 		b.engine.Close()
 	})
+}
+
+// TestNewAndClose: what an engine refuses.
+func TestNewAndClose(t *testing.T) {
+	if _, err := New(Options{}); err == nil || !strings.Contains(err.Error(), "Node") {
+		t.Errorf("no node: error %v, want one that names the field", err)
+	}
+	e, err := New(Options{Node: "a", open: func(Link) (wire, error) { return nil, errors.New("none") }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := e.Close(); err != nil {
+		t.Error(err)
+	}
+	if err := e.Close(); err != nil {
+		t.Errorf("closed again: %v", err)
+	}
+	if err := e.Apply(Desired{}); err == nil {
+		t.Error("a closed engine takes a set")
+	}
+	if err := e.Leave(t.Context()); err != nil {
+		t.Errorf("leaving when closed: %v", err)
+	}
 }
