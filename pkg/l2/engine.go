@@ -36,6 +36,7 @@ type Engine struct {
 	steps     queue
 	says      queue
 	wake      chan struct{}
+	holding   bool   // a change is being put in force: nothing is due before it is
 	tokens    bucket // for announcements
 	defence   []time.Duration
 	questions bucket // for asking the network, and winners
@@ -177,7 +178,7 @@ func (e *Engine) run() {
 func (e *Engine) turn() (next time.Time, more bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if e.closed() {
+	if e.closed() || e.holding {
 		return time.Time{}, false
 	}
 	now := time.Now()

@@ -25,8 +25,9 @@ func (e *Engine) reconcile(d Desired) error {
 	e.learn(d)
 	e.setAnnouncements(d)
 	wants := e.wants()
+	// Nothing is sent about an address before what comes back is heard.
+	e.holding = len(wants) > 0
 	e.mu.Unlock()
-	e.kick()
 	for _, p := range old {
 		errs = append(errs, p.wire.Close())
 	}
@@ -41,6 +42,10 @@ func (e *Engine) reconcile(d Desired) error {
 			e.mu.Unlock()
 		}
 	}
+	e.mu.Lock()
+	e.holding = false
+	e.mu.Unlock()
+	e.kick()
 	return errors.Join(errs...)
 }
 
