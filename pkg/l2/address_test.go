@@ -12,181 +12,189 @@ import (
 	"metallb.io/metallb-frr/pkg/plan"
 )
 
-// TestTransitions has one row for each way from a state to another. Node a comes
-// first for the address, b second; n is the one looked at, o the other.
-func TestTransitions(t *testing.T) {
-	stranger := mac(0x99)
-	claim := func(m MAC) Message {
-		return Message{Kind: Claim, Addr: v4, From: v4, MAC: m, Source: m, Gratuitous: true}
-	}
-	type world struct {
-		l        *lan
-		a, b     *node
-		speakers map[MAC]string
-		x        *card // a station that is no speaker
-	}
-	own := func(n *node, w world, own, held bool) { n.apply(w.speakers, ann(own, held, "a", "b")) }
-	for _, row := range []struct {
-		name string
-		do   func(w world)
-		a, b State
-		ea   []EventKind
-		eb   []EventKind
-	}{
-		{"nobody's: asked for 300 ms", func(w world) { own(w.a, w, true, false); settle(299 * time.Millisecond) }, Asking, Idle, nil, nil},
-		{"nobody's: claimed then", func(w world) { own(w.a, w, true, false); settle(301 * time.Millisecond) }, Owner, Idle, []EventKind{Claimed}, nil},
-		{"held: at once", func(w world) { own(w.a, w, true, true); settle(0) }, Owner, Idle, []EventKind{TakenOver}, nil},
-		{"heard from a speaker: at once", func(w world) {
-			own(w.a, w, false, false)
-			own(w.b, w, true, true)
-			settle(time.Second)
-			w.b.took()
-			own(w.a, w, true, false)
-			own(w.b, w, false, false)
-			settle(0)
-		}, Owner, Idle, []EventKind{TakenOver}, nil},
-		{"a stranger answers", func(w world) {
-			w.l.change(func() { w.x.kernel[v4] = true })
-			own(w.a, w, true, false)
-			settle(500 * time.Millisecond)
-		}, Foreign, Idle, []EventKind{ForeignOwner}, nil},
-		{"a stranger answers, and goes", func(w world) {
-			w.l.change(func() { w.x.kernel[v4] = true })
-			own(w.a, w, true, false)
-			settle(500 * time.Millisecond)
-			w.x.Close()
-			settle(lastBackoff)
-		}, Owner, Idle, []EventKind{ForeignOwner, ForeignGone}, nil},
-		{"a stranger turns out to be a speaker before us", func(w world) {
-			own(w.a, w, true, true)
-			settle(0)
-			w.a.took()
-			delete(w.speakers, mac(0xa))
-			own(w.b, w, true, false)
-			settle(time.Second)
-			w.b.apply(map[MAC]string{mac(0xa): "a"}, ann(true, false, "a", "b"))
-			settle(0)
-		}, Owner, Yielded, nil, []EventKind{ForeignOwner, YieldedTo}},
-		{"two owners: the lower yields, the higher stays", func(w world) {
-			own(w.a, w, true, true)
-			settle(0)
-			own(w.b, w, true, true)
-			settle(10 * time.Millisecond)
-		}, Owner, Yielded, []EventKind{TakenOver, Contested}, []EventKind{TakenOver, YieldedTo}},
-		{"the winner falls silent", func(w world) {
-			own(w.a, w, true, true)
-			settle(0)
-			own(w.b, w, true, true)
-			settle(10 * time.Millisecond)
-			w.b.took()
-			w.a.took()
-			w.l.change(func() { w.a.cards["eth0"].segment = 7 })
-			settle(900 * time.Millisecond)
-		}, Owner, Owner, nil, []EventKind{TakenBack}},
-		{"membership agrees with a yielder", func(w world) {
-			own(w.a, w, true, true)
-			settle(0)
-			own(w.b, w, true, true)
-			settle(10 * time.Millisecond)
-			own(w.b, w, false, true)
-			settle(time.Second)
-		}, Owner, Idle, []EventKind{TakenOver, Contested}, []EventKind{TakenOver, YieldedTo}},
-		{"lost to another: answered until that one is heard", func(w world) {
-			own(w.b, w, true, true)
-			settle(0)
-			own(w.b, w, false, true)
-			settle(time.Second)
-		}, Idle, Releasing, nil, []EventKind{TakenOver}},
-		{"lost to another that is heard", func(w world) {
-			own(w.b, w, true, true)
-			settle(0)
-			own(w.b, w, false, true)
-			settle(time.Second)
-			own(w.a, w, true, true)
-			settle(0)
-		}, Owner, Idle, []EventKind{TakenOver}, []EventKind{TakenOver}},
-		{"lost to another that never comes", func(w world) {
-			own(w.b, w, true, true)
-			settle(0)
-			own(w.b, w, false, true)
-			settle(handover + time.Millisecond)
-		}, Idle, Idle, nil, []EventKind{TakenOver}},
-		{"lost to another that has it, unheard", func(w world) {
-			w.l.change(func() { w.b.cards["eth0"].segment = 1 })
-			own(w.a, w, true, true)
-			own(w.b, w, true, true)
-			settle(20 * time.Second)
-			w.l.change(func() { w.b.cards["eth0"].segment = 0 })
-			own(w.b, w, false, true)
-			settle(0)
-		}, Owner, Idle, []EventKind{TakenOver}, []EventKind{TakenOver}},
-		{"the winner hands over to who yielded to it", func(w world) {
-			own(w.a, w, true, true)
-			settle(0)
-			own(w.b, w, true, true)
-			settle(time.Second)
-			w.b.took()
-			w.a.took()
-			own(w.a, w, false, true)
+// stranger is the MAC of a station that is no speaker.
+var stranger = mac(0x99)
+
+func claimBy(m MAC) Message {
+	return Message{Kind: Claim, Addr: v4, From: v4, MAC: m, Source: m, Gratuitous: true}
+}
+
+// world is what a transition happens in.
+type world struct {
+	l        *lan
+	a, b     *node
+	speakers map[MAC]string
+	x        *card // of the stranger
+}
+
+func own(n *node, w world, own, held bool) { n.apply(w.speakers, ann(own, held, "a", "b")) }
+
+// transitions has one row for each way from a state to another. Node a comes first
+// for the address, b second.
+var transitions = []struct {
+	name string
+	do   func(w world)
+	a, b State
+	ea   []EventKind
+	eb   []EventKind
+}{
+	{"nobody's: asked for 300 ms", func(w world) { own(w.a, w, true, false); settle(299 * time.Millisecond) }, Asking, Idle, nil, nil},
+	{"nobody's: claimed then", func(w world) { own(w.a, w, true, false); settle(301 * time.Millisecond) }, Owner, Idle, []EventKind{Claimed}, nil},
+	{"held: at once", func(w world) { own(w.a, w, true, true); settle(0) }, Owner, Idle, []EventKind{TakenOver}, nil},
+	{"heard from a speaker: at once", func(w world) {
+		own(w.a, w, false, false)
+		own(w.b, w, true, true)
+		settle(time.Second)
+		w.b.took()
+		own(w.a, w, true, false)
+		own(w.b, w, false, false)
+		settle(0)
+	}, Owner, Idle, []EventKind{TakenOver}, nil},
+	{"a stranger answers", func(w world) {
+		w.l.change(func() { w.x.kernel[v4] = true })
+		own(w.a, w, true, false)
+		settle(500 * time.Millisecond)
+	}, Foreign, Idle, []EventKind{ForeignOwner}, nil},
+	{"a stranger answers, and goes", func(w world) {
+		w.l.change(func() { w.x.kernel[v4] = true })
+		own(w.a, w, true, false)
+		settle(500 * time.Millisecond)
+		w.x.Close()
+		settle(lastBackoff)
+	}, Owner, Idle, []EventKind{ForeignOwner, ForeignGone}, nil},
+	{"a stranger turns out to be a speaker before us", func(w world) {
+		own(w.a, w, true, true)
+		settle(0)
+		w.a.took()
+		delete(w.speakers, mac(0xa))
+		own(w.b, w, true, false)
+		settle(time.Second)
+		w.b.apply(map[MAC]string{mac(0xa): "a"}, ann(true, false, "a", "b"))
+		settle(0)
+	}, Owner, Yielded, nil, []EventKind{ForeignOwner, YieldedTo}},
+	{"two owners: the lower yields, the higher stays", func(w world) {
+		own(w.a, w, true, true)
+		settle(0)
+		own(w.b, w, true, true)
+		settle(10 * time.Millisecond)
+	}, Owner, Yielded, []EventKind{TakenOver, Contested}, []EventKind{TakenOver, YieldedTo}},
+	{"the winner falls silent", func(w world) {
+		own(w.a, w, true, true)
+		settle(0)
+		own(w.b, w, true, true)
+		settle(10 * time.Millisecond)
+		w.b.took()
+		w.a.took()
+		w.l.change(func() { w.a.cards["eth0"].segment = 7 })
+		settle(900 * time.Millisecond)
+	}, Owner, Owner, nil, []EventKind{TakenBack}},
+	{"membership agrees with a yielder", func(w world) {
+		own(w.a, w, true, true)
+		settle(0)
+		own(w.b, w, true, true)
+		settle(10 * time.Millisecond)
+		own(w.b, w, false, true)
+		settle(time.Second)
+	}, Owner, Idle, []EventKind{TakenOver, Contested}, []EventKind{TakenOver, YieldedTo}},
+	{"lost to another: answered until that one is heard", func(w world) {
+		own(w.b, w, true, true)
+		settle(0)
+		own(w.b, w, false, true)
+		settle(time.Second)
+	}, Idle, Releasing, nil, []EventKind{TakenOver}},
+	{"lost to another that is heard", func(w world) {
+		own(w.b, w, true, true)
+		settle(0)
+		own(w.b, w, false, true)
+		settle(time.Second)
+		own(w.a, w, true, true)
+		settle(0)
+	}, Owner, Idle, []EventKind{TakenOver}, []EventKind{TakenOver}},
+	{"lost to another that never comes", func(w world) {
+		own(w.b, w, true, true)
+		settle(0)
+		own(w.b, w, false, true)
+		settle(handover + time.Millisecond)
+	}, Idle, Idle, nil, []EventKind{TakenOver}},
+	{"lost to another that has it, unheard", func(w world) {
+		w.l.change(func() { w.b.cards["eth0"].segment = 1 })
+		own(w.a, w, true, true)
+		own(w.b, w, true, true)
+		settle(20 * time.Second)
+		w.l.change(func() { w.b.cards["eth0"].segment = 0 })
+		own(w.b, w, false, true)
+		settle(0)
+	}, Owner, Idle, []EventKind{TakenOver}, []EventKind{TakenOver}},
+	{"the winner hands over to who yielded to it", func(w world) {
+		own(w.a, w, true, true)
+		settle(0)
+		own(w.b, w, true, true)
+		settle(time.Second)
+		w.b.took()
+		w.a.took()
+		own(w.a, w, false, true)
+		settle(100 * time.Millisecond)
+		w.a.is(Releasing)
+		settle(800 * time.Millisecond)
+	}, Idle, Owner, nil, []EventKind{TakenBack}},
+	{"lost, and no candidate any more: at once", func(w world) {
+		own(w.b, w, true, true)
+		settle(0)
+		w.b.apply(w.speakers, ann(false, true, "a"))
+	}, Idle, Idle, nil, []EventKind{TakenOver}},
+	{"won again while handing over", func(w world) {
+		own(w.b, w, true, true)
+		settle(0)
+		own(w.b, w, false, true)
+		own(w.b, w, true, true)
+		settle(0)
+	}, Idle, Owner, nil, []EventKind{TakenOver}},
+	{"gone from the set", func(w world) {
+		own(w.a, w, true, true)
+		settle(0)
+		w.a.apply(w.speakers)
+	}, Idle, Idle, []EventKind{TakenOver}, nil},
+	{"a stranger claims once what is ours", func(w world) {
+		own(w.a, w, true, true)
+		settle(time.Second)
+		w.x.send(MAC{}, claimBy(stranger))
+		w.x.send(MAC{}, claimBy(stranger))
+		settle(5 * time.Second)
+	}, Owner, Idle, []EventKind{TakenOver, Contested}, nil},
+	{"a stranger goes on claiming what is ours", func(w world) {
+		own(w.a, w, true, true)
+		settle(time.Second)
+		for range 10 {
+			w.x.send(MAC{}, claimBy(stranger))
 			settle(100 * time.Millisecond)
-			w.a.is(Releasing)
-			settle(800 * time.Millisecond)
-		}, Idle, Owner, nil, []EventKind{TakenBack}},
-		{"lost, and no candidate any more: at once", func(w world) {
-			own(w.b, w, true, true)
-			settle(0)
-			w.b.apply(w.speakers, ann(false, true, "a"))
-		}, Idle, Idle, nil, []EventKind{TakenOver}},
-		{"won again while handing over", func(w world) {
-			own(w.b, w, true, true)
-			settle(0)
-			own(w.b, w, false, true)
-			own(w.b, w, true, true)
-			settle(0)
-		}, Idle, Owner, nil, []EventKind{TakenOver}},
-		{"gone from the set", func(w world) {
-			own(w.a, w, true, true)
-			settle(0)
-			w.a.apply(w.speakers)
-		}, Idle, Idle, []EventKind{TakenOver}, nil},
-		{"a stranger claims once what is ours", func(w world) {
-			own(w.a, w, true, true)
-			settle(time.Second)
-			w.x.send(MAC{}, claim(stranger))
-			w.x.send(MAC{}, claim(stranger))
-			settle(5 * time.Second)
-		}, Owner, Idle, []EventKind{TakenOver, Contested}, nil},
-		{"a stranger goes on claiming what is ours", func(w world) {
-			own(w.a, w, true, true)
-			settle(time.Second)
-			for range 10 {
-				w.x.send(MAC{}, claim(stranger))
-				settle(100 * time.Millisecond)
-			}
-		}, Foreign, Idle, []EventKind{TakenOver, Contested, ForeignOwner}, nil},
-		{"the order changes under a yielder", func(w world) {
-			own(w.a, w, true, true)
-			settle(0)
-			own(w.b, w, true, true)
-			settle(10 * time.Millisecond)
-			w.b.took()
-			w.a.took()
-			w.a.apply(w.speakers, ann(false, true, "b", "a"))
-			w.b.apply(w.speakers, ann(true, true, "b", "a"))
-			settle(10 * time.Millisecond)
-		}, Idle, Owner, nil, []EventKind{TakenOver}},
-		{"the link goes and comes back", func(w world) {
-			own(w.a, w, true, true)
-			settle(0)
-			links := w.a.links
-			w.a.links = nil
-			own(w.a, w, true, false)
-			w.a.is(Idle)
-			w.a.links = links
-			own(w.a, w, true, false)
-			settle(0)
-		}, Owner, Idle, []EventKind{TakenOver}, nil},
-	} {
+		}
+	}, Foreign, Idle, []EventKind{TakenOver, Contested, ForeignOwner}, nil},
+	{"the order changes under a yielder", func(w world) {
+		own(w.a, w, true, true)
+		settle(0)
+		own(w.b, w, true, true)
+		settle(10 * time.Millisecond)
+		w.b.took()
+		w.a.took()
+		w.a.apply(w.speakers, ann(false, true, "b", "a"))
+		w.b.apply(w.speakers, ann(true, true, "b", "a"))
+		settle(10 * time.Millisecond)
+	}, Idle, Owner, nil, []EventKind{TakenOver}},
+	{"the link goes and comes back", func(w world) {
+		own(w.a, w, true, true)
+		settle(0)
+		links := w.a.links
+		w.a.links = nil
+		own(w.a, w, true, false)
+		w.a.is(Idle)
+		w.a.links = links
+		own(w.a, w, true, false)
+		settle(0)
+	}, Owner, Idle, []EventKind{TakenOver}, nil},
+}
+
+func TestTransitions(t *testing.T) {
+	for _, row := range transitions {
 		t.Run(row.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				w := world{}

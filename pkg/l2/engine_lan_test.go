@@ -3,11 +3,11 @@
 package l2
 
 import (
-	"fmt"
 	"maps"
 	"math/rand/v2"
 	"net"
 	"net/netip"
+	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -304,7 +304,7 @@ func (n *node) is(s State) {
 
 func (n *node) told(want ...EventKind) {
 	n.t.Helper()
-	if got := n.took(); fmt.Sprint(got) != fmt.Sprint(want) {
+	if got := n.took(); !slices.Equal(got, want) {
 		n.t.Errorf("node %s: events %v, want %v", n.name, got, want)
 	}
 }

@@ -3,7 +3,6 @@
 package l2
 
 import (
-	"encoding/binary"
 	"fmt"
 	"net/netip"
 )
@@ -14,35 +13,6 @@ type MAC [6]byte
 // String returns the address as six pairs of hexadecimal digits with colons.
 func (m MAC) String() string {
 	return fmt.Sprintf("%02x:%02x:%02x:%02x:%02x:%02x", m[0], m[1], m[2], m[3], m[4], m[5])
-}
-
-// group reports whether the address is that of a group of stations: broadcast
-// or multicast (IEEE 802, the I/G bit).
-func (m MAC) group() bool { return m[0]&1 != 0 }
-
-// station reports whether the address can be that of one station.
-func (m MAC) station() bool { return !m.group() && m != MAC{} }
-
-// broadcast is the Ethernet address of all stations.
-var broadcast = MAC{0xff, 0xff, 0xff, 0xff, 0xff, 0xff}
-
-// The Ethernet header, and the types that are heard.
-const (
-	etherHeader = 14
-	etherARP    = 0x0806
-	etherIPv6   = 0x86dd
-)
-
-// maxFrame is the longest frame that is read whole, in bytes. Neighbour
-// discovery with every option there is stays far below it; what is longer fails
-// its length check.
-const maxFrame = 2048
-
-// appendEther appends an Ethernet header.
-func appendEther(b []byte, dst, src MAC, ethertype uint16) []byte {
-	b = append(b, dst[:]...)
-	b = append(b, src[:]...)
-	return binary.BigEndian.AppendUint16(b, ethertype)
 }
 
 // Kind is what a frame says about an address.
