@@ -29,7 +29,7 @@ type Options struct {
 	// before repeated ones. 0: DefaultRate.
 	Rate int
 
-	// open opens the sockets of a link; nil: openWire.
+	// open opens the sockets of a link; nil: openWire by its name.
 	open func(Link) (wire, error)
 }
 
@@ -76,7 +76,7 @@ func New(o Options) (*Engine, error) {
 		return nil, errors.New("layer 2: Options.Node is empty; it must be this node's name")
 	}
 	if o.open == nil {
-		o.open = openWire
+		o.open = func(l Link) (wire, error) { return openWire(l.Name) }
 	}
 	if o.Burst == nil {
 		o.Burst = DefaultBurst()

@@ -99,4 +99,4 @@ type wire interface {
 }
 
 // openWire opens the sockets of a link.
-var openWire func(Link) (wire, error)
+var openWire func(name string) (wire, error)
