@@ -49,6 +49,8 @@ type card struct {
 	closed  bool
 	broken  error // of Receive
 	wantErr error
+	slow    time.Duration       // how long Want takes
+	early   int                 // frames about addresses that were not wanted yet
 	kernel  map[netip.Addr]bool // what the node's kernel answers for, as with IPVS
 }
 
@@ -138,6 +140,11 @@ func (c *card) Answer(to Message) error {
 }
 
 func (c *card) Announce(addr netip.Addr) error {
+	c.mu.Lock()
+	if !c.wanted[addr] {
+		c.early++
+	}
+	c.mu.Unlock()
 	c.send(MAC{}, Message{Kind: Claim, Addr: addr, From: addr, Gratuitous: true, Override: true})
 	return nil
 }
@@ -152,6 +159,7 @@ func (c *card) Ask(addr netip.Addr, to MAC) error {
 }
 
 func (c *card) Want(addrs map[netip.Addr]bool) error {
+	time.Sleep(c.slow)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.wanted = addrs
@@ -194,6 +202,7 @@ type node struct {
 	events []Event
 	fail   error // of opening a link
 	rate   int   // Options.Rate
+	slow   time.Duration
 }
 
 func mac(n byte) MAC { return MAC{2, 0, 0, 0, 0, n} }
@@ -235,7 +244,7 @@ func (n *node) open(l Link) (wire, error) {
 		return nil, n.fail
 	}
 	c := n.lan.card(l.Name, l.MAC)
-	n.cards[l.Name] = c
+	n.cards[l.Name], c.slow = c, n.slow
 	return c, nil
 }
 

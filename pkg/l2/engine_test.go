@@ -301,3 +301,64 @@ func TestDisagreement(t *testing.T) {
 		})
 	}
 }
+
+// TestHearsBeforeItSpeaks: nothing is sent about an address before answers to it
+// would be heard, however long that takes.
+func TestHearsBeforeItSpeaks(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l, a, b, speakers := pair(t)
+		a.slow = 20 * time.Millisecond
+		a.apply(speakers, ann(true, true, "a"))
+		settle(time.Second)
+		if n := len(l.sent(mac(0xa), time.Time{}, unasked)); n != 1 || a.cards["eth0"].early != 0 {
+			t.Errorf("%d announcements, %d of them too early; want 1, none", n, a.cards["eth0"].early)
+		}
+		a.engine.Close()
+		b.engine.Close()
+	})
+}
+
+// TestStrangersAreDefendedAgainstOnce: whatever a stranger claims within ten
+// seconds is answered by one defence (RFC 5227 section 2.4).
+func TestStrangersAreDefendedAgainstOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l, a, b, speakers := pair(t)
+		x := l.card("x", stranger)
+		a.apply(speakers, ann(true, true, "a"))
+		settle(20 * time.Second)
+		since := time.Now()
+		for range 4 {
+			x.send(MAC{}, claimBy(stranger))
+			settle(110 * time.Millisecond)
+		}
+		settle(9 * time.Second)
+		if n, want := len(l.sent(mac(0xa), since, unasked)), 1+len(defence(DefaultBurst())); n != want {
+			t.Errorf("%d announcements, want the %d of one defence", n, want)
+		}
+		a.engine.Close()
+		b.engine.Close()
+	})
+}
+
+// TestForeignOwnerIsAskedEverLess: a foreign owner is asked after 1 s, 2 s, ...
+// and at the longest each 30 s.
+func TestForeignOwnerIsAskedEverLess(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l, a, b, speakers := pair(t)
+		x := l.card("x", stranger)
+		l.change(func() { x.kernel = map[netip.Addr]bool{v4: true} })
+		a.apply(speakers, ann(true, false, "a"))
+		settle(2 * time.Minute)
+		var at []time.Duration
+		for _, f := range l.sent(mac(0xa), time.Time{}, asks) {
+			at = append(at, time.Until(f.at.Add(2*time.Minute)).Round(time.Second))
+		}
+		if want := []time.Duration{0, 1, 3, 7, 15, 31, 61, 91}; len(at) != len(want) {
+			t.Errorf("asked at %v, want about %v s", at, want)
+		}
+		a.is(Foreign)
+		a.told(ForeignOwner)
+		a.engine.Close()
+		b.engine.Close()
+	})
+}
