@@ -37,6 +37,7 @@ type member struct {
 	addr    netip.Addr
 	off     atomic.Bool
 	packets atomic.Int64 // sent and received
+	largest atomic.Int64 // of them, in bytes
 	// wall tells which addresses it is cut from besides.
 	wall atomic.Pointer[func(netip.Addr) bool]
 }
@@ -46,8 +47,10 @@ func begin(t testing.TB, name string, addr netip.Addr, change func(*Options)) *m
 	t.Helper()
 	m := &member{name: name, addr: addr}
 	o := Options{Node: name, Bind: netip.AddrPortFrom(addr, port), Secret: []byte("0123456789abcdefghijkl"), Log: logr.Discard()}
-	o.cut = func(peer netip.Addr) bool {
+	o.cut = func(peer netip.Addr, size int) bool {
 		m.packets.Add(1)
+		for was := m.largest.Load(); int64(size) > was && !m.largest.CompareAndSwap(was, int64(size)); was = m.largest.Load() {
+		}
 		wall := m.wall.Load()
 		return m.off.Load() || wall != nil && (*wall)(peer)
 	}

@@ -92,22 +92,30 @@ func (m *Members) Joined() <-chan struct{} { return m.joined }
 // until it has been passed on, and closes the sockets. The others learn it at
 // once, unless they cannot be reached.
 func (m *Members) Close() error {
-	m.mu.Lock()
-	if m.closed {
-		m.mu.Unlock()
+	if !m.quiet() {
 		return nil
 	}
-	m.closed = true
-	m.mu.Unlock()
-	close(m.stop)
 	if err := m.list.Leave(leaveTimeout); err != nil {
 		m.o.Log.V(1).Info("left without having told anybody", "reason", err.Error())
 	}
 	return m.shut()
 }
 
+// quiet ends the joining and the telling of changes; false: it was so already.
+func (m *Members) quiet() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.closed {
+		return false
+	}
+	m.closed = true
+	close(m.stop)
+	return true
+}
+
 // shut ends everything without a word to the others.
 func (m *Members) shut() error {
+	m.quiet()
 	err := m.list.Shutdown()
 	m.joiner.Wait()
 	if err != nil {

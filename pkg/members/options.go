@@ -35,9 +35,10 @@ type Options struct {
 	// and at debug what memberlist says. The zero value discards.
 	Log logr.Logger
 
-	// cut tells whether nothing passes between this member and an address, in
-	// either direction. Nil: all passes. For tests.
-	cut func(netip.Addr) bool
+	// cut tells whether a packet of so many bytes, or with 0 a connection, does not
+	// pass between this member and an address, in either direction. Nil: all
+	// passes. For tests.
+	cut func(peer netip.Addr, size int) bool
 }
 
 // Key derives the AES-256 key from the shared secret exactly as MetalLB does, so

@@ -34,7 +34,7 @@ type transport struct {
 	packets   chan *memberlist.Packet
 	streams   chan net.Conn
 	heard     func(netip.Addr)
-	cut       func(netip.Addr) bool
+	cut       func(netip.Addr, int) bool
 	ctx       context.Context // ends with the transport
 	end       context.CancelFunc
 	work      sync.WaitGroup
@@ -59,7 +59,7 @@ func (s *stream) Close() error {
 }
 
 // listen opens both sockets. heard is called with the sender of each packet.
-func listen(bind, advertise netip.AddrPort, heard func(netip.Addr), cut func(netip.Addr) bool) (*transport, error) {
+func listen(bind, advertise netip.AddrPort, heard func(netip.Addr), cut func(netip.Addr, int) bool) (*transport, error) {
 	tcp, err := new(net.ListenConfig).Listen(context.Background(), "tcp", bind.String())
 	if err != nil {
 		return nil, fmt.Errorf("listening for other speakers: %w", err)
@@ -94,7 +94,7 @@ func (t *transport) receive() {
 			return
 		}
 		peer := from.Addr().Unmap()
-		if err != nil || n == 0 || t.isCut(peer) {
+		if err != nil || n == 0 || t.isCut(peer, n) {
 			continue
 		}
 		t.heard(peer)
@@ -122,7 +122,7 @@ func (t *transport) accept() {
 			}
 			continue
 		}
-		if t.isCut(conn.RemoteAddr().(*net.TCPAddr).AddrPort().Addr().Unmap()) {
+		if t.isCut(conn.RemoteAddr().(*net.TCPAddr).AddrPort().Addr().Unmap(), 0) {
 			conn.Close()
 			continue
 		}
@@ -151,7 +151,7 @@ func (t *transport) add(conn net.Conn) *stream {
 	return s
 }
 
-func (t *transport) isCut(peer netip.Addr) bool { return t.cut != nil && t.cut(peer) }
+func (t *transport) isCut(peer netip.Addr, size int) bool { return t.cut != nil && t.cut(peer, size) }
 
 // FinalAdvertiseAddr returns where others reach us.
 func (t *transport) FinalAdvertiseAddr(string, int) (net.IP, int, error) {
@@ -169,7 +169,7 @@ func (t *transport) WriteToAddress(b []byte, a memberlist.Address) (time.Time, e
 	if err != nil {
 		return time.Time{}, fmt.Errorf("sending to member %s: %w", a.Name, err)
 	}
-	if !t.isCut(to.Addr().Unmap()) {
+	if !t.isCut(to.Addr().Unmap(), len(b)) {
 		_, err = t.udp.WriteToUDPAddrPort(b, to) // memberlist looks into the error
 	}
 	return time.Now(), err
@@ -190,7 +190,7 @@ func (t *transport) DialTimeout(addr string, timeout time.Duration) (net.Conn, e
 func (t *transport) DialAddressTimeout(a memberlist.Address, timeout time.Duration) (net.Conn, error) {
 	ctx, cancel := context.WithTimeout(t.ctx, timeout)
 	defer cancel()
-	if to, err := netip.ParseAddrPort(a.Addr); err == nil && t.isCut(to.Addr().Unmap()) {
+	if to, err := netip.ParseAddrPort(a.Addr); err == nil && t.isCut(to.Addr().Unmap(), 0) {
 		<-ctx.Done()
 		return nil, ctx.Err()
 	}
