@@ -4,14 +4,11 @@ package members
 
 import (
 	"bytes"
-	"maps"
 	"net/netip"
 	"slices"
 	"strings"
 
 	"github.com/hashicorp/memberlist"
-
-	"metallb.io/metallb-frr/pkg/plan"
 )
 
 // events is what memberlist calls, with its lock on the nodes held: nothing here
@@ -21,6 +18,7 @@ type events struct{ *Members }
 var (
 	_ memberlist.EventDelegate    = events{}
 	_ memberlist.ConflictDelegate = events{}
+	_ memberlist.Delegate         = events{}
 )
 
 // NotifyJoin takes a member in that was not known, or dead.
@@ -37,39 +35,43 @@ func (m *Members) set(n *memberlist.Node, alive bool) {
 	if n.Name == m.o.Node {
 		return
 	}
-	addr, _ := netip.AddrFromSlice(n.Addr)
-	addr = addr.Unmap()
+	addr := addrOf(n)
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.closed {
 		return
 	}
 	if alive {
-		m.at[n.Name] = addr
+		m.at[n.Name] = *n
 		m.forget(addr.String(), n.Name)
 	} else {
 		delete(m.at, n.Name)
 	}
+	m.watch.forget(n.Name)
 	m.o.Log.V(1).Info(map[bool]string{true: "member is alive", false: "member is dead or has left"}[alive], "node", n.Name, "addr", addr)
-	// memberlist reads it in one place only, with the lock held that is held now.
-	m.conf.SuspicionMult = m.o.Tuning.suspicionMult(len(m.at) + 1)
-	m.alive.Store(plan.NewAlive(append(slices.Collect(maps.Keys(m.at)), m.o.Node)...))
-	m.review()
+	m.alive = nil
+	m.regained = m.regained || alive
+	signal(m.arrange)
 	signal(m.changed)
 }
 
-// review works out who is missing. The caller holds mu.
-func (m *Members) review() {
-	missing := map[netip.Addr]bool{}
-	for _, a := range m.wanted {
-		missing[a] = true
-	}
-	for _, a := range m.at {
-		delete(missing, a)
-	}
-	m.missing.Store(&missing)
-	signal(m.arrange)
+func addrOf(n *memberlist.Node) netip.Addr {
+	a, _ := netip.AddrFromSlice(n.Addr)
+	return a.Unmap()
 }
+
+// NodeMeta says that we send heartbeats.
+func (e events) NodeMeta(int) []byte {
+	if e.o.Tuning.Heartbeat == 0 {
+		return nil
+	}
+	return []byte{meta}
+}
+
+// GetBroadcasts, LocalState and MergeRemoteState have nothing to add.
+func (e events) GetBroadcasts(int, int) [][]byte { return nil }
+func (e events) LocalState(bool) []byte          { return nil }
+func (e events) MergeRemoteState([]byte, bool)   {}
 
 func signal(c chan struct{}) {
 	select {
@@ -81,13 +83,11 @@ func signal(c chan struct{}) {
 // NotifyConflict is told of a member that has the name of one that is alive: it
 // is not taken in before the first one is gone.
 func (e events) NotifyConflict(first, second *memberlist.Node) {
-	addr, _ := netip.AddrFromSlice(second.Addr)
-	holder, _ := netip.AddrFromSlice(first.Addr)
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.tellOnce(first.Name, addr.Unmap().String(),
+	e.tellOnce(first.Name, addrOf(second).String(),
 		"two speakers have the same node name; the second is ignored while the first is alive",
-		"node", first.Name, "addr", addr.Unmap(), "peer", holder.Unmap())
+		"node", first.Name, "addr", addrOf(second), "peer", addrOf(first))
 }
 
 // maxNamed bounds what is remembered as logged: who can send us packets could

@@ -24,20 +24,22 @@ type Members struct {
 	conf *memberlist.Config
 	list *memberlist.Memberlist
 
-	alive   atomic.Pointer[plan.Alive]
-	missing atomic.Pointer[map[netip.Addr]bool] // those that Join names and that are not alive; never nil
+	missing atomic.Pointer[map[netip.Addr]bool] // who was missing when the joiner last looked; never nil
 	changed chan struct{}                       // holds at most one
 	joined  chan struct{}                       // closed once
 	once    sync.Once                           // of closing joined
 
-	mu     sync.Mutex
-	at     map[string]netip.Addr // the members that are alive, but this one
-	wanted []netip.Addr          // what Join named
-	asked  bool                  // Join was called
-	named  map[string]bool       // what was logged once
-	closed bool
+	mu       sync.Mutex
+	at       map[string]memberlist.Node // the members that are alive to memberlist, but this one
+	watch    watch                      // who of them is silent
+	alive    *plan.Alive                // the others, and this one; nil: to be made
+	wanted   []netip.Addr               // what Join named
+	asked    bool                       // Join was called
+	regained bool                       // somebody came to life since the joiner last looked
+	named    map[string]bool            // what was logged once
+	closed   bool
 
-	joiner  sync.WaitGroup
+	work    sync.WaitGroup
 	stop    chan struct{}   // ends the joiner
 	arrange chan struct{}   // the joiner has something new to look at; holds at most one
 	hear    chan netip.Addr // somebody missing was heard
@@ -51,11 +53,10 @@ func Start(o Options) (*Members, error) {
 		return nil, fmt.Errorf("starting membership of node %q: %w", o.Node, err)
 	}
 	m := &Members{
-		o: o, conf: o.Tuning.config(), at: map[string]netip.Addr{}, named: map[string]bool{},
+		o: o, conf: o.Tuning.config(), at: map[string]memberlist.Node{}, watch: newWatch(), named: map[string]bool{},
 		changed: make(chan struct{}, 1), joined: make(chan struct{}), stop: make(chan struct{}),
 		arrange: make(chan struct{}, 1), hear: make(chan netip.Addr, 16),
 	}
-	m.alive.Store(plan.NewAlive(o.Node))
 	m.missing.Store(&map[netip.Addr]bool{})
 	t, err := listen(o.Bind, o.Advertise, m.heard, o.cut)
 	if err != nil {
@@ -64,20 +65,36 @@ func Start(o Options) (*Members, error) {
 	c := m.conf
 	c.Name, c.Transport, c.SecretKey = o.Node, t, Key(o.Secret)
 	c.BindAddr, c.BindPort = o.Bind.Addr().String(), int(o.Bind.Port())
-	c.Events, c.Conflict = events{m}, events{m}
+	c.Events, c.Conflict, c.Delegate = events{m}, events{m}, events{m}
 	c.Logger = log.New(said{m}, "", 0)
 	if m.list, err = memberlist.Create(c); err != nil {
 		_ = t.Shutdown() // memberlist may have done it
 		return nil, fmt.Errorf("starting membership of node %q: %w", o.Node, err)
 	}
-	m.joiner.Go(m.join)
+	m.work.Go(m.join)
+	if o.Tuning.Heartbeat > 0 {
+		m.work.Go(m.beat)
+	}
 	return m, nil
 }
 
 // Alive returns the members that are alive as this node sees it; itself always,
 // from Start to after Close. Until Joined it knows of nobody else. The result is
 // the same pointer until something changes.
-func (m *Members) Alive() *plan.Alive { return m.alive.Load() }
+func (m *Members) Alive() *plan.Alive {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.alive == nil {
+		names := []string{m.o.Node}
+		for name := range m.at {
+			if !m.watch.silent[name] {
+				names = append(names, name)
+			}
+		}
+		m.alive = plan.NewAlive(names...)
+	}
+	return m.alive
+}
 
 // Changed tells that Alive has another result than before. Many changes may be
 // one message; there is one consumer.
@@ -95,6 +112,7 @@ func (m *Members) Close() error {
 	if !m.quiet() {
 		return nil
 	}
+	m.farewell()
 	if err := m.list.Leave(leaveTimeout); err != nil {
 		m.o.Log.V(1).Info("left without having told anybody", "reason", err.Error())
 	}
@@ -117,7 +135,7 @@ func (m *Members) quiet() bool {
 func (m *Members) shut() error {
 	m.quiet()
 	err := m.list.Shutdown()
-	m.joiner.Wait()
+	m.work.Wait()
 	if err != nil {
 		return fmt.Errorf("ending membership of node %q: %w", m.o.Node, err)
 	}

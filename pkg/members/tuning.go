@@ -9,7 +9,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math"
 	"reflect"
 	"strings"
 	"time"
@@ -31,8 +30,7 @@ type Tuning struct {
 	// for n members.
 	RetransmitMult int
 	// SuspicionMult: a suspect is declared dead after this many times
-	// max(1, log10 n) probe intervals in which it did not answer. Not used where
-	// SuspicionTimeout is set.
+	// max(1, log10 n) probe intervals, for n members, in which it did not answer.
 	SuspicionMult int
 	// SuspicionMaxTimeoutMult: where no others confirm the suspicion, it lasts
 	// this many times longer. 1: no confirmation is waited for.
@@ -74,41 +72,46 @@ type Tuning struct {
 	// QueueCheckInterval is how often memberlist measures its queue.
 	QueueCheckInterval time.Duration
 
-	// SuspicionTimeout is how long a suspect has to object before it is declared
-	// dead, whatever the number of members, rounded down to whole probe intervals
-	// of that number. 0: as SuspicionMult says. A file cannot set it.
-	SuspicionTimeout time.Duration `json:"-"`
+	// Heartbeat is how often a member sends a packet to the three that watch it,
+	// for as long as both are members of this kind. 0: none; then only probes find
+	// the dead. A file cannot set it.
+	Heartbeat time.Duration `json:"-"`
+	// Silence is how long two of those three must have heard nothing before a
+	// member counts as dead, and one of them alone, for itself, twice as long; more
+	// than twice Heartbeat. 0 without Heartbeat. A file cannot set it.
+	Silence time.Duration `json:"-"`
 }
 
-// LAN returns the default preset: on a network with round trips below 20 ms a
-// death is known everywhere within 700 ms (p99, up to 100 members), and a member
-// may be silent for 300 ms without being declared dead. See hack/adr.
+// LAN returns the default preset: memberlist's and MetalLB's numbers, with
+// heartbeats. A death is known everywhere within 600 ms, whatever the number of
+// members; a member may be silent for 400 ms.
 func LAN() Tuning {
 	return Tuning{
-		TCPTimeout:              3 * time.Second,
+		TCPTimeout:              10 * time.Second,
 		IndirectChecks:          3,
 		RetransmitMult:          4,
 		SuspicionMult:           4,
-		SuspicionMaxTimeoutMult: 2,
+		SuspicionMaxTimeoutMult: 6,
 		PushPullInterval:        30 * time.Second,
-		ProbeTimeout:            20 * time.Millisecond,
-		ProbeInterval:           50 * time.Millisecond,
-		DisableTCPPings:         true,
+		ProbeTimeout:            500 * time.Millisecond,
+		ProbeInterval:           time.Second,
 		AwarenessMaxMultiplier:  8,
 		GossipNodes:             3,
-		GossipInterval:          20 * time.Millisecond,
-		GossipToTheDeadTime:     10 * time.Second,
+		GossipInterval:          100 * time.Millisecond,
+		GossipToTheDeadTime:     30 * time.Second,
 		GossipVerifyIncoming:    true,
 		GossipVerifyOutgoing:    true,
 		HandoffQueueDepth:       1024,
 		UDPBufferSize:           1400,
 		QueueCheckInterval:      30 * time.Second,
-		SuspicionTimeout:        340 * time.Millisecond,
+		Heartbeat:               100 * time.Millisecond,
+		Silence:                 500 * time.Millisecond,
 	}
 }
 
 // WAN returns the preset for members that are far from each other: that of
-// memberlist, which MetalLB has too. A death takes half a minute and more.
+// memberlist, which MetalLB has too, without heartbeats. A death takes half a
+// minute and more.
 func WAN() Tuning {
 	return Tuning{
 		TCPTimeout:              30 * time.Second,
@@ -134,9 +137,10 @@ func WAN() Tuning {
 
 // ParseTuning reads the contract's optional file config.json: one JSON object
 // with every number of Tuning that a file can set and nothing else, because half
-// a preset is rarely what was meant. A duration is a string such as "500ms", or
-// a whole number of nanoseconds. Errors name the keys.
-func ParseTuning(data []byte) (Tuning, error) {
+// a preset is rarely what was meant. The heartbeats are those of preset. A
+// duration is a string such as "500ms", or a whole number of nanoseconds. Errors
+// name the keys.
+func ParseTuning(preset Tuning, data []byte) (Tuning, error) {
 	var keys map[string]json.RawMessage
 	dec := json.NewDecoder(bytes.NewReader(data))
 	if err := dec.Decode(&keys); err != nil {
@@ -145,7 +149,7 @@ func ParseTuning(data []byte) (Tuning, error) {
 	if _, err := dec.Token(); err != io.EOF {
 		return Tuning{}, errors.New("reading the memberlist configuration: something follows the JSON object")
 	}
-	var t Tuning
+	t := Tuning{Heartbeat: preset.Heartbeat, Silence: preset.Silence}
 	var missing []string
 	v := reflect.ValueOf(&t).Elem()
 	for _, f := range reflect.VisibleFields(v.Type()) {
@@ -208,7 +212,6 @@ func (t Tuning) Check() error {
 		{"GossipInterval", t.GossipInterval, time.Millisecond, day},
 		{"GossipToTheDeadTime", t.GossipToTheDeadTime, 0, day},
 		{"QueueCheckInterval", t.QueueCheckInterval, 100 * time.Millisecond, day},
-		{"SuspicionTimeout", t.SuspicionTimeout, 0, day},
 	} {
 		if d.is < d.low || d.is > d.high {
 			return fmt.Errorf("%s is %v; it must be between %v and %v", d.name, d.is, d.low, d.high)
@@ -231,16 +234,14 @@ func (t Tuning) Check() error {
 			return fmt.Errorf("%s is %d; it must be between %d and %d", n.name, n.is, n.low, n.high)
 		}
 	}
-	return nil
-}
-
-// suspicionMult returns memberlist's multiplier for n members.
-func (t Tuning) suspicionMult(n int) int {
-	if t.SuspicionTimeout == 0 {
-		return t.SuspicionMult
+	switch {
+	case t.Heartbeat == 0 && t.Silence == 0:
+	case t.Heartbeat < 10*time.Millisecond || t.Heartbeat > time.Minute:
+		return fmt.Errorf("Heartbeat is %v; it must be between 10ms and 1m, or 0 with a Silence of 0 for no heartbeats", t.Heartbeat)
+	case t.Silence <= 2*t.Heartbeat || t.Silence > time.Hour:
+		return fmt.Errorf("Silence is %v; it must be more than twice Heartbeat, which is %v, and at most 1h", t.Silence, t.Heartbeat)
 	}
-	scale := max(1, math.Log10(float64(n)))
-	return max(1, int(float64(t.SuspicionTimeout)/(scale*float64(t.ProbeInterval))))
+	return nil
 }
 
 // config returns memberlist's configuration.
@@ -252,7 +253,6 @@ func (t Tuning) config() *memberlist.Config {
 			into.FieldByName(name).Set(from.FieldByIndex(f.Index))
 		}
 	}
-	c.SuspicionMult = t.suspicionMult(1)
 	// A member that is dead, and comes back with another address, is the same.
 	c.DeadNodeReclaimTime = time.Millisecond
 	return c
