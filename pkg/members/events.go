@@ -139,7 +139,7 @@ func (s said) Write(line []byte) (int, error) {
 
 // refusals are how memberlist v0.7.0 says that a packet or a stream has another
 // key, or none, or one where we have none. Their tests notice other words.
-var refusals = []string{"Decrypt packet failed", "No installed keys could decrypt", "remote state is encrypted", "remote state is not encrypted"}
+var refusals = []string{"Decrypt packet failed", "no installed keys could decrypt", "remote state is encrypted", "remote state is not encrypted"}
 
 // refusal reads from a line who was refused for the key's sake.
 func refusal(text string) (netip.Addr, bool) {

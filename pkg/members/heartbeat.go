@@ -43,6 +43,7 @@ type watch struct {
 	told   map[string]time.Time            // whom we accuse, and when we last said so
 	votes  map[string]map[string]time.Time // accused, accuser: when last said
 	silent map[string]bool                 // who counts as dead for it
+	called time.Time                       // when those were last told that we are alive
 }
 
 func newWatch() watch {
@@ -88,7 +89,7 @@ func (m *Members) beat() {
 		last = now
 		out := m.listen(now)
 		if odd {
-			out = append(out, m.beats()...)
+			out = append(out, m.beats(now)...)
 		}
 		m.mu.Unlock()
 		m.send(out)
@@ -102,13 +103,23 @@ func (w *watch) excuse(d time.Duration) {
 	}
 }
 
-// beats returns heartbeats for those that watch us. The caller holds mu.
-func (m *Members) beats() []letter {
+// beats returns heartbeats for those that watch us, and once a second for those
+// that we do not hear: they may accuse us, and be as alive as we are. The caller
+// holds mu.
+func (m *Members) beats(now time.Time) []letter {
 	var out []letter
 	for _, to := range m.watchersOf(m.o.Node) {
 		if n := m.at[to]; speaks(n) {
 			out = append(out, letter{n, msgBeat, m.o.Node})
 		}
+	}
+	w := &m.watch
+	if len(w.silent) == 0 || now.Sub(w.called) < repeat {
+		return out
+	}
+	w.called = now
+	for to := range w.silent {
+		out = append(out, letter{m.at[to], msgBeat, m.o.Node})
 	}
 	return out
 }

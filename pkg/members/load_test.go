@@ -72,7 +72,7 @@ func TestNobodyIsTakenForDead(t *testing.T) {
 	var deaths, objections, failed atomic.Int64
 	watch := funcr.New(func(_, args string) {
 		switch {
-		case strings.Contains(args, "member is dead or has left"):
+		case strings.Contains(args, "member is dead or has left"), strings.Contains(args, "member is silent"):
 			deaths.Add(1)
 			t.Log(args)
 		case strings.Contains(args, "Refuting a suspect message"):

@@ -416,7 +416,7 @@ func (l *lines) logger() logr.Logger {
 		l.mu.Lock()
 		defer l.mu.Unlock()
 		l.all = append(l.all, args)
-	}, funcr.Options{})
+	}, funcr.Options{Verbosity: 1})
 }
 
 func (l *lines) text() string {
