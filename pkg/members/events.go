@@ -24,8 +24,9 @@ var (
 // NotifyJoin takes a member in that was not known, or dead.
 func (e events) NotifyJoin(n *memberlist.Node) { e.set(n, true) }
 
-// NotifyUpdate is told of other metadata; we have none.
-func (e events) NotifyUpdate(*memberlist.Node) {}
+// NotifyUpdate is told of a member that sends heartbeats now, or no longer: there
+// is another program behind the name.
+func (e events) NotifyUpdate(n *memberlist.Node) { e.set(n, true) }
 
 // NotifyLeave drops a member that is dead or has left.
 func (e events) NotifyLeave(n *memberlist.Node) { e.set(n, false) }

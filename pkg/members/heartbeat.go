@@ -3,6 +3,7 @@
 package members
 
 import (
+	"bytes"
 	"cmp"
 	"hash/fnv"
 	"slices"
@@ -84,22 +85,29 @@ func (m *Members) beat() {
 		m.mu.Lock()
 		now := time.Now()
 		if late := now.Sub(last) - half; late > half {
-			m.watch.excuse(late) // we did not run: what came meanwhile waits to be read
+			m.watch.excuse(late, now) // we did not run: what came meanwhile waits to be read
 		}
 		last = now
-		out := m.listen(now)
-		if odd {
-			out = append(out, m.beats(now)...)
+		if m.watch.order == nil {
+			m.arrangeRing(now)
 		}
+		var out []letter
+		if odd {
+			out = m.beats(now)
+		}
+		out = append(out, m.listen(now)...)
 		m.mu.Unlock()
 		m.send(out)
 	}
 }
 
 // excuse lets nobody's silence count while we were deaf.
-func (w *watch) excuse(d time.Duration) {
+func (w *watch) excuse(d time.Duration, now time.Time) {
 	for name, at := range w.heard {
-		w.heard[name] = at.Add(d)
+		if at = at.Add(d); at.After(now) {
+			at = now
+		}
+		w.heard[name] = at
 	}
 }
 
@@ -131,9 +139,6 @@ func speaks(n memberlist.Node) bool { return len(n.Meta) == 1 && n.Meta[0] == me
 func (m *Members) listen(now time.Time) []letter {
 	var out []letter
 	w := &m.watch
-	if w.order == nil {
-		m.arrangeRing(now)
-	}
 	for name, at := range w.heard {
 		if now.Sub(at) <= m.o.Tuning.Silence {
 			continue
@@ -231,7 +236,8 @@ func (e events) NotifyMsg(msg []byte) {
 	if len(msg) < 2 || e.o.Tuning.Heartbeat == 0 {
 		return
 	}
-	name, from, _ := bytesCut(msg[1:])
+	about, by, _ := bytes.Cut(msg[1:], []byte{0})
+	name, from := string(about), string(by)
 	e.mu.Lock()
 	_, known := e.at[name]
 	_, sender := e.at[from]
@@ -325,14 +331,4 @@ func (m *Members) send(out []letter) {
 		msg := append(append(append([]byte{l.kind}, l.name...), 0), m.o.Node...)
 		_ = m.list.SendBestEffort(&l.to, msg)
 	}
-}
-
-// bytesCut splits what follows a message's first byte.
-func bytesCut(b []byte) (name, from string, ok bool) {
-	for i, c := range b {
-		if c == 0 {
-			return string(b[:i]), string(b[i+1:]), true
-		}
-	}
-	return "", "", false
 }

@@ -52,6 +52,7 @@ func TestNobodyThereIsJoined(t *testing.T) {
 }
 
 func TestALateOneIsFoundByThoseThatWait(t *testing.T) {
+	t.Parallel()
 	early, late := newHost(), newHost()
 	a := begin(t, "a", early, nil)
 	a.Join([]netip.Addr{early, late})
@@ -86,41 +87,51 @@ func TestLeavingIsKnownAtOnce(t *testing.T) {
 }
 
 func TestItComesBackUnderItsNameAtAnotherAddress(t *testing.T) {
+	t.Parallel()
 	for _, dead := range []bool{true, false} {
 		t.Run(fmt.Sprintf("dead=%v", dead), func(t *testing.T) {
-			all := cluster(t, 3, nil)
+			all := cluster(t, 3, probing)
 			rest := all[1:]
 			all[0].off.Store(true)
 			if dead {
 				times(t, rest, all[0].name, false)
 			}
-			again := begin(t, all[0].name, newHost(), nil)
+			again := begin(t, all[0].name, newHost(), probing)
 			now := append([]*member{again}, rest...)
 			for _, m := range now {
 				m.Join(addresses(now))
 			}
-			if dead {
-				converge(t, now, now)
-			}
-			until(t, func() bool {
-				again.Members.mu.Lock()
-				defer again.Members.mu.Unlock()
-				for _, m := range rest {
-					m.mu.Lock()
-					at := m.at[again.name]
-					m.mu.Unlock()
-					if addrOf(&at) != again.addr {
-						return false
-					}
-				}
-				return true
-			}, "it is known at its new address")
+			knownAt(t, rest, again)
 			converge(t, now, now)
 		})
 	}
 }
 
+// probing has memberlist find the dead soon as well, for what waits for it.
+func probing(o *Options) {
+	o.Tuning = LAN()
+	o.Tuning.ProbeInterval, o.Tuning.ProbeTimeout = 100*time.Millisecond, 50*time.Millisecond
+	o.Tuning.GossipInterval = 20 * time.Millisecond
+}
+
+// knownAt waits until some have a member at its address.
+func knownAt(t *testing.T, some []*member, of *member) {
+	t.Helper()
+	until(t, func() bool {
+		for _, m := range some {
+			m.mu.Lock()
+			n := m.at[of.name]
+			m.mu.Unlock()
+			if addrOf(&n) != of.addr {
+				return false
+			}
+		}
+		return true
+	}, "it is known at its new address")
+}
+
 func TestItComesBackAtOnceAtTheSameAddress(t *testing.T) {
+	t.Parallel()
 	all := cluster(t, 3, nil)
 	all[0].shut()
 	again := begin(t, all[0].name, all[0].addr, nil)
@@ -149,9 +160,14 @@ func stays(t *testing.T, all []*member, name string, d time.Duration) {
 }
 
 func TestTwoWithOneName(t *testing.T) {
+	t.Parallel()
 	var log lines
-	all := cluster(t, 3, func(o *Options) { o.Log = log.logger() })
-	second := begin(t, all[0].name, newHost(), func(o *Options) { o.Log = log.logger() })
+	logged := func(o *Options) {
+		probing(o)
+		o.Log = log.logger()
+	}
+	all := cluster(t, 3, logged)
+	second := begin(t, all[0].name, newHost(), logged)
 	second.Join(addresses(all))
 	until(t, func() bool {
 		return log.count("two speakers have the same node name", all[0].name, second.addr.String()) >= 3
@@ -164,10 +180,12 @@ func TestTwoWithOneName(t *testing.T) {
 	for _, m := range all[1:] {
 		m.Join([]netip.Addr{second.addr})
 	}
+	knownAt(t, all[1:], second)
 	converge(t, append(all[1:], second), append(all[1:], second))
 }
 
 func TestAnotherKeyIsRefusedAndNamedOnce(t *testing.T) {
+	t.Parallel()
 	for name, secret := range map[string]string{"another": "another", "none": ""} {
 		t.Run(name, func(t *testing.T) {
 			var log, own lines
@@ -217,6 +235,7 @@ func TestNothingIsReadableOnTheWire(t *testing.T) {
 }
 
 func TestASplitHeals(t *testing.T) {
+	t.Parallel()
 	all := cluster(t, 10, nil)
 	left, right := all[:5], all[5:]
 	var east = map[netip.Addr]bool{}
