@@ -22,6 +22,9 @@ const (
 	// and life how long it holds without.
 	repeat = time.Second
 	life   = 3 * time.Second
+	// late is how many times its own lateness a watcher is more patient: a
+	// heartbeat passes so many goroutines on its way.
+	late = 4
 )
 
 // The messages between members, as memberlist's user messages, which MetalLB's
@@ -45,6 +48,7 @@ type watch struct {
 	votes  map[string]map[string]time.Time // accused, accuser: when last said
 	silent map[string]bool                 // who counts as dead for it
 	called time.Time                       // when those were last told that we are alive
+	lag    time.Duration                   // how late we are ourselves of late; it halves in 70 rounds
 }
 
 func newWatch() watch {
@@ -84,9 +88,11 @@ func (m *Members) beat() {
 		}
 		m.mu.Lock()
 		now := time.Now()
-		if late := now.Sub(last) - half; late > half {
-			m.watch.excuse(late, now) // we did not run: what came meanwhile waits to be read
+		behind := max(0, now.Sub(last)-half)
+		if behind > half {
+			m.watch.excuse(behind, now) // we did not run: what came meanwhile waits to be read
 		}
+		m.watch.lag = max(behind, m.watch.lag*99/100)
 		last = now
 		if m.watch.order == nil {
 			m.arrangeRing(now)
@@ -140,10 +146,13 @@ func (m *Members) listen(now time.Time) []letter {
 	var out []letter
 	w := &m.watch
 	for name, at := range w.heard {
-		if now.Sub(at) <= m.o.Tuning.Silence {
+		if now.Sub(at) <= m.silence() {
 			continue
 		}
-		if said, ok := w.told[name]; !ok || now.Sub(said) >= repeat {
+		if _, accused := w.votes[name][m.o.Node]; !accused && len(w.votes[name]) >= quorum {
+			continue // it is known
+		}
+		if now.Sub(w.told[name]) >= repeat {
 			w.told[name] = now
 			m.vote(name, m.o.Node, now)
 			out = append(out, m.toAll(msgVote, name)...)
@@ -178,6 +187,13 @@ func (m *Members) arrangeRing(now time.Time) {
 	}
 }
 
+// silence is how long we take for silence: longer while we are late ourselves,
+// because what waits to be sent and read here is late as well. The caller holds
+// mu.
+func (m *Members) silence() time.Duration {
+	return m.o.Tuning.Silence + min(late*m.watch.lag, 10*m.o.Tuning.Silence)
+}
+
 // vote notes that one says of another that it is silent. The caller holds mu.
 func (m *Members) vote(name, by string, now time.Time) {
 	if m.watch.votes[name] == nil {
@@ -202,7 +218,7 @@ func (m *Members) judge(name string, now time.Time) {
 	silent := left || len(votes) >= min(quorum, len(m.at))
 	if heard, ok := w.heard[name]; ok && !left { // we hear for ourselves
 		quiet := now.Sub(heard)
-		silent = silent && quiet > m.o.Tuning.Silence || m.alone(now) && quiet > 2*m.o.Tuning.Silence
+		silent = silent && quiet > m.silence() || m.alone(now) && quiet > 2*m.silence()
 	}
 	if silent == w.silent[name] {
 		return
@@ -224,7 +240,7 @@ func (m *Members) alone(now time.Time) bool {
 		return false
 	}
 	for _, at := range m.watch.heard {
-		if now.Sub(at) <= m.o.Tuning.Silence {
+		if now.Sub(at) <= m.silence() {
 			return false
 		}
 	}
@@ -269,14 +285,14 @@ func (m *Members) beatFrom(name string, now time.Time) []letter {
 	if left, ok := w.votes[name][name]; ok && now.Sub(left) < m.o.Tuning.Silence {
 		return nil // it was sent before
 	}
+	_, accused := w.votes[name][m.o.Node]
 	delete(w.votes, name)
 	if _, ok := w.heard[name]; ok {
 		w.heard[name] = now
 	}
-	if _, accused := w.told[name]; !accused {
+	if !accused {
 		return nil
 	}
-	delete(w.told, name)
 	return m.toAll(msgBack, name)
 }
 
