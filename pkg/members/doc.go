@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package members says which speakers are alive: each is a member of one
-// hashicorp/memberlist (SWIM with the Lifeguard extensions) under its node's
-// name, and hears within the second that another one has died, by being probed
-// and gossiped about, without the API server.
+// Package members says which speakers are alive, without the API server. Each is
+// a member of one hashicorp/memberlist (SWIM with the Lifeguard extensions) under
+// its node's name; and each sends heartbeats to three others in a ring, which tell
+// everybody within the second when they stop.
 //
 // It is a driver: it owns the sockets. It knows no Kubernetes: where peers may be
 // is given to Join. What it says of a member is what this node believes; two

@@ -237,9 +237,9 @@ func (t Tuning) Check() error {
 	switch {
 	case t.Heartbeat == 0 && t.Silence == 0:
 	case t.Heartbeat < 10*time.Millisecond || t.Heartbeat > time.Minute:
-		return fmt.Errorf("Heartbeat is %v; it must be between 10ms and 1m, or 0 with a Silence of 0 for no heartbeats", t.Heartbeat)
+		return fmt.Errorf("the Heartbeat is %v; it must be between 10ms and 1m, or 0 with a Silence of 0 for no heartbeats", t.Heartbeat)
 	case t.Silence <= 2*t.Heartbeat || t.Silence > time.Hour:
-		return fmt.Errorf("Silence is %v; it must be more than twice Heartbeat, which is %v, and at most 1h", t.Silence, t.Heartbeat)
+		return fmt.Errorf("the Silence is %v; it must be more than twice Heartbeat, which is %v, and at most 1h", t.Silence, t.Heartbeat)
 	}
 	return nil
 }
