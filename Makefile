@@ -28,7 +28,7 @@ test: ## Everything, once: what CI runs. Installs what it needs
 
 .PHONY: unit
 unit: ## The tests that need nothing but Go
-	$(GO) test ./pkg/... ./cmd/... ./frr-templates/... ./deploy ./e2e/product
+	$(GO) test ./pkg/... ./cmd/... ./frr-templates/... ./deploy ./e2e/product ./e2e/wire
 
 .PHONY: e2e
 e2e: lab-ready ## The cluster scenarios; RUN=<regexp> chooses

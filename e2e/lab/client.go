@@ -12,19 +12,24 @@ import (
 	"time"
 )
 
-// A Client is a machine behind the routers, with default routes over all of
-// them.
+// A Client is a machine that is no part of the cluster: behind the routers, with
+// default routes over all of them, or on the nodes' own network ([Lab.LANClient],
+// [Lab.AddHost]).
 type Client struct {
 	Name         string
 	Addr4, Addr6 netip.Addr
 	ns           netNS
+	port         port
 }
 
-// Client returns client i, counted from 0. The client's name is c1 for the
-// first.
+// Client returns client i, counted from 0, of those behind the routers. The
+// client's name is c1 for the first.
 func (l *Lab) Client(i int) *Client {
 	ns := netNS{clientName(i)}
-	return &Client{ns.name, host(ClientNet4, firstHost+i), host(ClientNet6, firstHost+i), ns}
+	return &Client{
+		ns.name, host(ClientNet4, firstHost+i), host(ClientNet6, firstHost+i), ns,
+		port{ns, "eth0", clientBridge, firstHost + i},
+	}
 }
 
 // Dial connects from the client to address, which holds a numeric address and
@@ -88,6 +93,11 @@ func (l *Lab) Command(ctx context.Context, member, name string, args ...string) 
 			return c.Command(ctx, name, args...), nil
 		}
 	}
-	return nil, fmt.Errorf("%s is not in the lab; it has n1 to n%d, tor1 to tor%d and c1 to c%d",
-		member, l.Spec.Nodes, l.Spec.Routers, l.Spec.Clients)
+	for i := range l.Spec.LANClients {
+		if c := l.LANClient(i); c.Name == member {
+			return c.Command(ctx, name, args...), nil
+		}
+	}
+	return nil, fmt.Errorf("%s is not in the lab; it has n1 to n%d, tor1 to tor%d, c1 to c%d and l1 to l%d",
+		member, l.Spec.Nodes, l.Spec.Routers, l.Spec.Clients, l.Spec.LANClients)
 }

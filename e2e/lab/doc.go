@@ -11,6 +11,9 @@
 //	─────────┴──┬─────┬─────┴┬──────┬──
 //	            n1    n2     n3     cp    172.30.0.0/24, fd00:30::/64
 //
+// Clients can also be on the nodes' own network, as in a network without routers
+// ([Lab.LANClient]); [Lab.Capture] sees who answers there for which address.
+//
 // Every lab lives inside one outer set of mount, process and network
 // namespaces. The first process in there is the lab's holder: when it ends, for
 // whatever reason, the kernel ends every process, namespace and mount of the

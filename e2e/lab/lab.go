@@ -23,6 +23,8 @@ type Spec struct {
 	// Nodes, Routers and Clients are how many of each there are: at most 200,
 	// 9 and 100. Zero is allowed.
 	Nodes, Routers, Clients int
+	// LANClients is how many clients are on the nodes' own network: at most 20.
+	LANClients int
 	// Dir holds the lab's files (logs, kubeconfig, state of the nodes). It is
 	// emptied when the lab starts and must not be below /run, /proc, /sys,
 	// /var/lib or /var/log. Default out/lab/NAME below the repository's root.
@@ -102,7 +104,7 @@ func (s Spec) withDefaults() (Spec, error) {
 	for _, c := range []struct {
 		field  string
 		n, max int
-	}{{"Nodes", s.Nodes, 200}, {"Routers", s.Routers, 9}, {"Clients", s.Clients, 100}} {
+	}{{"Nodes", s.Nodes, 200}, {"Routers", s.Routers, 9}, {"Clients", s.Clients, 100}, {"LANClients", s.LANClients, maxLANClients}} {
 		if c.n < 0 || c.n > c.max {
 			return s, fmt.Errorf("lab %s: %s is %d; it can be 0 to %d", s.Name, c.field, c.n, c.max)
 		}
@@ -200,7 +202,7 @@ func (l *Lab) up(ctx context.Context, step *steps) error {
 	if err := l.buildNetwork(); err != nil {
 		return err
 	}
-	step.done("network: %d nodes, %d routers, %d clients", l.Spec.Nodes, l.Spec.Routers, l.Spec.Clients)
+	step.done("network: %d nodes, %d routers, %d clients", l.Spec.Nodes, l.Spec.Routers, l.Spec.Clients+l.Spec.LANClients)
 	stored := make(chan error, 1)
 	go func() { stored <- l.storeImages(ctx) }()
 	for i := range l.Spec.Routers {

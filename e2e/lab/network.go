@@ -9,7 +9,6 @@ import (
 	"net/netip"
 
 	"github.com/vishvananda/netlink"
-	"github.com/vishvananda/netns"
 	"golang.org/x/sys/unix"
 )
 
@@ -56,128 +55,6 @@ func host(p netip.Prefix, n int) netip.Addr {
 	return netip.MustParseAddr(fmt.Sprintf("%s%d", p.Addr(), n))
 }
 
-// A port is a member's interface and the switch port that it is plugged into.
-type port struct {
-	ns     netNS  // the member's namespace
-	ifname string // the member's interface
-	bridge string // the switch's bridge
-	host   int    // host number in the network
-}
-
-// name is the switch port's name.
-func (p port) name() string { return p.ns.name + "-" + p.ifname }
-
-func (p port) prefixes() [2]netip.Prefix {
-	if p.bridge == clientBridge {
-		return [2]netip.Prefix{ClientNet4, ClientNet6}
-	}
-	return [2]netip.Prefix{LAN4, LAN6}
-}
-
-// mac is the interface's hardware address: the same after a reboot.
-func (p port) mac() net.HardwareAddr {
-	kind := byte(0)
-	if p.bridge == clientBridge {
-		kind = 1
-	}
-	return net.HardwareAddr{0x02, 0x1a, 0xb0, 0, kind, byte(p.host)}
-}
-
-// plug makes the interface with its addresses and connects it to the switch.
-func (p port) plug() error {
-	member, err := netns.GetFromPath(p.ns.path())
-	if err != nil {
-		return fmt.Errorf("plugging in %s: %w", p.name(), err)
-	}
-	defer member.Close()
-	sw := netNS{switchName}
-	err = sw.link(func(h *netlink.Handle) error {
-		br, err := h.LinkByName(p.bridge)
-		if err != nil {
-			return err
-		}
-		attrs := netlink.NewLinkAttrs()
-		attrs.Name, attrs.MasterIndex = p.name(), br.Attrs().Index
-		veth := &netlink.Veth{LinkAttrs: attrs, PeerName: p.ifname, PeerHardwareAddr: p.mac(), PeerNamespace: netlink.NsFd(member)}
-		if err := h.LinkAdd(veth); err != nil {
-			return err
-		}
-		return h.LinkSetUp(veth)
-	})
-	if err == nil {
-		err = p.ns.link(p.address)
-	}
-	if err != nil {
-		return fmt.Errorf("plugging in %s: %w", p.name(), err)
-	}
-	return nil
-}
-
-// address brings the member's interface up with its addresses.
-func (p port) address(h *netlink.Handle) error {
-	l, err := h.LinkByName(p.ifname)
-	if err != nil {
-		return err
-	}
-	if err := h.LinkSetUp(l); err != nil {
-		return err
-	}
-	for _, net := range p.prefixes() {
-		a := &netlink.Addr{IPNet: ipNet(netip.PrefixFrom(host(net, p.host), net.Bits()))}
-		if net.Addr().Is6() {
-			a.Flags = unix.IFA_F_NODAD
-		}
-		if err := h.AddrAdd(l, a); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// onSwitch calls f with the switch's end of the port.
-func (p port) onSwitch(f func(h *netlink.Handle, l netlink.Link) error) error {
-	return netNS{switchName}.link(func(h *netlink.Handle) error {
-		l, err := h.LinkByName(p.name())
-		if err == nil {
-			err = f(h, l)
-		}
-		if err != nil {
-			return fmt.Errorf("switch port %s: %w", p.name(), err)
-		}
-		return nil
-	})
-}
-
-// linkDown takes the carrier away on both ends; linkUp gives it back.
-func (p port) linkDown() error {
-	return p.onSwitch(func(h *netlink.Handle, l netlink.Link) error { return h.LinkSetDown(l) })
-}
-
-func (p port) linkUp() error {
-	return p.onSwitch(func(h *netlink.Handle, l netlink.Link) error { return h.LinkSetUp(l) })
-}
-
-// unplug removes the interface, which its namespace would else keep for a while.
-func (p port) unplug() error {
-	return p.onSwitch(func(h *netlink.Handle, l netlink.Link) error { return h.LinkDel(l) })
-}
-
-// drop makes the switch lose every frame from and to the port, or stop doing
-// so, while the carrier stays: the port leaves its bridge, and the switch has
-// no addresses of its own that could answer.
-func (p port) drop(on bool) error {
-	return p.onSwitch(func(h *netlink.Handle, l netlink.Link) error {
-		if on {
-			return h.LinkSetNoMaster(l)
-		}
-		br, err := h.LinkByName(p.bridge)
-		if err != nil {
-			return err
-		}
-		return h.LinkSetMaster(l, br)
-	})
-}
-
 // buildNetwork makes the switch and plugs every member in.
 func (l *Lab) buildNetwork() error {
 	sw := netNS{switchName}
@@ -217,6 +94,11 @@ func (l *Lab) buildNetwork() error {
 	for i := range l.Spec.Clients {
 		ns := netNS{clientName(i)}
 		if err := l.plugMember(ns, port{ns, "eth0", clientBridge, firstHost + i}); err != nil {
+			return err
+		}
+	}
+	for i := range l.Spec.LANClients {
+		if err := plugHost(l.LANClient(i).port); err != nil {
 			return err
 		}
 	}
@@ -265,13 +147,19 @@ func (l *Lab) plugRouter(i int) error {
 	return errors.Join(r.ns.create(), settings(r.ns), r.lan.plug(), r.clients.plug())
 }
 
-// settings are those of every member: forwarding, no redirects, no duplicate
-// address detection, flows spread over next hops by their ports as well.
+// settings are those of a member of the cluster's network: what every machine has,
+// forwarding, and flows spread over next hops by their ports as well.
 func settings(ns netNS) error {
-	s := []string{
+	return errors.Join(hostSettings(ns), ns.sysctl(
 		"net/ipv4/ip_forward=1", "net/ipv6/conf/all/forwarding=1", "net/ipv6/conf/default/forwarding=1",
 		"net/ipv4/fib_multipath_hash_policy=1", "net/ipv6/fib_multipath_hash_policy=1",
-	}
+	))
+}
+
+// hostSettings are those of every machine: no redirects, no duplicate address
+// detection.
+func hostSettings(ns netNS) error {
+	var s []string
 	for _, c := range []string{"all", "default"} {
 		s = append(s,
 			"net/ipv4/conf/"+c+"/rp_filter=0", "net/ipv4/conf/"+c+"/send_redirects=0", "net/ipv4/conf/"+c+"/accept_redirects=0",

@@ -12,9 +12,11 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"syscall"
 	"time"
 
+	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 )
 
@@ -195,15 +197,26 @@ func (n *Node) Exec(ctx context.Context, name string, args ...string) (string, e
 	return output(cmd)
 }
 
-// LinkDown pulls the node's cable; the node sees it go.
-func (n *Node) LinkDown() error { return n.lan.linkDown() }
+// LinkDown pulls the node's cables; the node sees it.
+func (n *Node) LinkDown() error { return n.onPorts(port.linkDown) }
 
-// LinkUp plugs the node's cable back in.
-func (n *Node) LinkUp() error { return n.lan.linkUp() }
+// LinkUp plugs the node's cables back in.
+func (n *Node) LinkUp() error { return n.onPorts(port.linkUp) }
 
 // Drop makes the switch lose all of the node's frames, in both directions, and
 // with false stop doing so. Nobody sees a link go down.
-func (n *Node) Drop(on bool) error { return n.lan.drop(on) }
+func (n *Node) Drop(on bool) error {
+	return n.onPorts(func(p port) error { return p.drop(on) })
+}
+
+// onPorts calls f for all ports that the node is plugged into.
+func (n *Node) onPorts(f func(port) error) error {
+	ports, err := n.ports()
+	for _, p := range ports {
+		err = errors.Join(err, f(p))
+	}
+	return err
+}
 
 // KillProcess kills, with SIGKILL, all of the node's processes of that name,
 // those in its containers too. It is an error if there are none.
@@ -246,10 +259,32 @@ func (n *Node) PowerCut(ctx context.Context) error {
 	if _, err := memberPid(n.Name); err != nil {
 		return fmt.Errorf("cutting power: %w", err)
 	}
-	if err := errors.Join(n.lan.linkDown(), n.Crash(ctx)); err != nil {
+	if err := errors.Join(n.LinkDown(), n.Crash(ctx)); err != nil {
 		return err
 	}
-	return errors.Join(n.lan.unplug(), n.ns.remove())
+	return n.removeNetwork()
+}
+
+// removeNetwork takes the node's interfaces and its network namespace away.
+func (n *Node) removeNetwork() error {
+	return errors.Join(n.onPorts(port.unplug), n.ns.remove())
+}
+
+// ports returns those that the node is plugged into.
+func (n *Node) ports() (out []port, err error) {
+	err = netNS{switchName}.link(func(h *netlink.Handle) error {
+		links, err := h.LinkList()
+		for _, l := range links {
+			if ifname, ok := strings.CutPrefix(l.Attrs().Name, n.Name+"-"); ok {
+				out = append(out, n.port(ifname))
+			}
+		}
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("listing the ports of %s: %w", n.Name, err)
+	}
+	return out, nil
 }
 
 // PowerOn starts the node after [Node.PowerCut] or [Node.Crash] on what it has
@@ -259,7 +294,7 @@ func (n *Node) PowerOn(ctx context.Context) error {
 		return fmt.Errorf("starting node %s: it is running", n.Name)
 	}
 	if n.ns.exists() {
-		if err := errors.Join(n.lan.unplug(), n.ns.remove()); err != nil {
+		if err := n.removeNetwork(); err != nil {
 			return err
 		}
 	}

@@ -72,5 +72,10 @@ func samePeer(a, b peer) bool { return a.Password == b.Password && sameOwn(a.BGP
 func sameSecret(a, b secret) bool { return a.Kept == b.Kept }
 
 func sameState(a, b *v1beta1.ConfigurationState) bool {
-	return maps.Equal(a.Labels, b.Labels) && apiequality.Semantic.DeepEqual(a.Status, b.Status)
+	return maps.Equal(a.Labels, b.Labels) && sameStateStatus(&a.Status, &b.Status)
+}
+
+// sameStateStatus compares statuses. Only for links is none not the same as empty.
+func sameStateStatus(a, b *v1beta1.ConfigurationStateStatus) bool {
+	return (a.Links == nil) == (b.Links == nil) && apiequality.Semantic.DeepEqual(a, b)
 }

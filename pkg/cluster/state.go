@@ -51,7 +51,7 @@ func (c *Cluster) State(name string) *v1beta1.ConfigurationState {
 // name is already what want says.
 func (c *Cluster) SameState(want *v1beta1.ConfigurationState) bool {
 	have := c.State(want.Name)
-	return sameMeta(have, want) && apiequality.Semantic.DeepEqual(have.Status, want.Status)
+	return sameMeta(have, want) && sameStateStatus(&have.Status, &want.Status)
 }
 
 // sameMeta reports whether have exists and has want's labels and, where want

@@ -176,3 +176,17 @@ func TestNodeAnnotations(t *testing.T) {
 		t.Error("a foreign annotation is a change")
 	}
 }
+
+// A node without links to announce on is not one of which nothing is known.
+func TestNoLinksIsNotUnknown(t *testing.T) {
+	unknown, none := &v1beta1.ConfigurationState{}, &v1beta1.ConfigurationState{}
+	none.Status.Links = []v1beta1.Link{}
+	if sameState(unknown, none) || !sameState(none, none.DeepCopy()) || !sameState(unknown, unknown.DeepCopy()) {
+		t.Error("they count as the same, or copies do not")
+	}
+	for state, want := range map[*v1beta1.ConfigurationState]string{unknown: `{}`, none: `{"links":[]}`} {
+		if text, err := json.Marshal(state.Status); err != nil || string(text) != want {
+			t.Errorf("written as %s (%v), want %s", text, err, want)
+		}
+	}
+}

@@ -26,7 +26,8 @@ var update = flag.Bool("update", false, "write what the pipeline made into testd
 
 // TestGolden runs the whole pipeline on files. In each archive the files named
 // *.yaml are the manifests, in the order of their names; the others are what is
-// expected: findings, addresses, decisions, and frr.conf of each node.
+// expected: findings, addresses, decisions (those about layer 2 in a file of their
+// own), and frr.conf of each node.
 func TestGolden(t *testing.T) {
 	files, err := filepath.Glob("testdata/*.txtar")
 	if err != nil || len(files) == 0 {
@@ -99,7 +100,7 @@ func assigned(t *testing.T, manifests []byte) (*intent.Intent, string) {
 func pipeline(t *testing.T, manifests []byte) []txtar.File {
 	t.Helper()
 	in, addresses := assigned(t, manifests)
-	var findings, decisions strings.Builder
+	var findings, decisions, layer2 strings.Builder
 	all := append(slices.Clip(in.Findings), plan.Check(nil, in).Findings...)
 	var files []txtar.File
 	for _, node := range in.Nodes {
@@ -111,6 +112,7 @@ func pipeline(t *testing.T, manifests []byte) []txtar.File {
 				fmt.Fprintf(&decisions, "%s %s: %s: %s\n", node.Name, d.Service, d.Reason, d.Message)
 			}
 		}
+		showLayer2(&layer2, node.Name, r)
 		doc, err := frr.Build(nil, r.Plan, frr.Options{})
 		if err != nil {
 			t.Fatal(err)
@@ -120,11 +122,29 @@ func pipeline(t *testing.T, manifests []byte) []txtar.File {
 	for _, f := range all {
 		fmt.Fprintf(&findings, "%s %s %s\n", f.Severity, f.Reason, f)
 	}
-	return append([]txtar.File{
+	first := []txtar.File{
 		{Name: "findings", Data: []byte(findings.String())},
 		{Name: "addresses", Data: []byte(addresses)},
 		{Name: "decisions", Data: []byte(decisions.String())},
-	}, files...)
+	}
+	if layer2.Len() > 0 {
+		first = append(first, txtar.File{Name: "layer2", Data: []byte(layer2.String())})
+	}
+	return append(first, files...)
+}
+
+// showLayer2 writes what a node does in layer 2, and why.
+func showLayer2(out *strings.Builder, node string, r *plan.Result) {
+	for _, d := range r.L2 {
+		if d.Announce {
+			fmt.Fprintf(out, "%s %s: announces %v (%s)\n", node, d.Service, d.Addresses, d.Message)
+		} else {
+			fmt.Fprintf(out, "%s %s: %s: %s\n", node, d.Service, d.Reason, d.Message)
+		}
+	}
+	for _, a := range r.Plan.Announcements {
+		fmt.Fprintf(out, "%s %s: own %v, order %v, links %v\n", node, a.Addr, a.Own, a.Order, a.Links)
+	}
 }
 
 // write does what the controller does with an outcome.

@@ -287,6 +287,12 @@ type Node struct {
 	// Leaving says why the node is to be out of service; nil: it is not.
 	Leaving   *Leaving
 	Addresses []netip.Addr // InternalIPs
+	// L2Weight is the annotation metallb.io/l2-weight, -100 to 100; it adds to
+	// the node's score in the layer 2 election. 0: none.
+	L2Weight int
+	// Links are those that the node's speaker published, sorted by name. Nil:
+	// it has published nothing yet, so they are unknown.
+	Links []Link
 }
 
 // AnySelects reports whether one of the selectors matches set, or there is none.

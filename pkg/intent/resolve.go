@@ -43,6 +43,8 @@ func resolveConfig(s *Snapshot) *Config {
 	for _, n := range s.Nodes {
 		r.c.Nodes = append(r.c.Nodes, nodeOf(s, n))
 	}
+	r.weighNodes()
+	r.linkNodes()
 	r.pools()
 	r.profiles()
 	r.peers()
@@ -57,9 +59,10 @@ func resolveConfig(s *Snapshot) *Config {
 func (r *resolver) find(f Finding) { r.c.findings = append(r.c.findings, f) }
 
 // sameConfig reports whether everything that Config is made of is the same in
-// both Snapshots. Status does not count, but for the last accepted spec.
+// both Snapshots. Status does not count, but for the last accepted spec and the
+// links of the nodes.
 func sameConfig(a, b *Snapshot) bool {
-	return a.Namespace == b.Namespace && a.IgnoreExcludeLabel == b.IgnoreExcludeLabel && a.DrainOn == b.DrainOn && sameExtras(a, b) &&
+	return a.Namespace == b.Namespace && a.IgnoreExcludeLabel == b.IgnoreExcludeLabel && a.DrainOn == b.DrainOn && sameExtras(a, b) && sameLinks(a.States, b.States) &&
 		sameObjects(a.Pools, b.Pools, func(o *v1beta1.IPAddressPool) *v1beta1.AcceptedSpec { return o.Status.LastAccepted }) &&
 		sameObjects(a.Peers, b.Peers, func(o *v1beta2.BGPPeer) *v1beta1.AcceptedSpec { return o.Status.LastAccepted }) &&
 		sameObjects(a.BGPAds, b.BGPAds, func(o *v1beta1.BGPAdvertisement) *v1beta1.AcceptedSpec { return o.Status.LastAccepted }) &&
@@ -90,7 +93,7 @@ func sameAccepted(a, b *v1beta1.AcceptedSpec) bool {
 
 // sameNode reports whether two versions of a Node mean the same in s.
 func (s *Snapshot) sameNode(a, b *corev1.Node) bool {
-	return a == b || nodeOf(s, a).equal(nodeOf(s, b))
+	return a == b || a.Annotations[v1beta1.AnnotationL2Weight] == b.Annotations[v1beta1.AnnotationL2Weight] && nodeOf(s, a).equal(nodeOf(s, b))
 }
 
 // reuseNodes keeps the pointers of nodes that did not change.
@@ -102,8 +105,10 @@ func (c *Config) reuseNodes(prev *Config) {
 	}
 }
 
+// nodeOf reads a Node. Its links are published elsewhere.
 func nodeOf(s *Snapshot, n *corev1.Node) *Node {
 	out := &Node{Name: n.Name, Labels: n.Labels, Leaving: s.leaving(n)}
+	out.L2Weight, _ = l2Weight(n)
 	for _, c := range n.Status.Conditions {
 		if c.Type == corev1.NodeReady {
 			out.Ready = c.Status == corev1.ConditionTrue
@@ -118,8 +123,9 @@ func nodeOf(s *Snapshot, n *corev1.Node) *Node {
 }
 
 func (n *Node) equal(o *Node) bool {
-	return n.Name == o.Name && n.Ready == o.Ready && n.Leaving.equal(o.Leaving) &&
-		maps.Equal(n.Labels, o.Labels) && slices.Equal(n.Addresses, o.Addresses)
+	return n.Name == o.Name && n.Ready == o.Ready && n.Leaving.equal(o.Leaving) && n.L2Weight == o.L2Weight &&
+		maps.Equal(n.Labels, o.Labels) && slices.Equal(n.Addresses, o.Addresses) &&
+		(n.Links == nil) == (o.Links == nil) && slices.EqualFunc(n.Links, o.Links, Link.equal)
 }
 
 // older orders objects by age: the one that was created first stands first, and

@@ -258,6 +258,7 @@ func TestResolveKeepsConfig(t *testing.T) {
 			"---\napiVersion: v1\nkind: Namespace\nmetadata: {name: default}\n")
 		s.Pools[0].Generation, s.Peers[0].Generation, s.BGPAds[0].Generation = 1, 1, 1
 		s.Pools[0].UID = "1"
+		s.States = read(t, state("speaker-n1", "{sessions: [{peer: p, state: Down}], links: [{name: eth0, mac: '02:00:5e:10:00:00', prefixes: [192.0.2.1/24, 'fd00::1/64']}]}")+state("controller", "{}")).States
 		return s
 	}
 	accepted := func(text string) *v1beta1.AcceptedSpec {
@@ -277,6 +278,27 @@ func TestResolveKeepsConfig(t *testing.T) {
 		{"a pool's annotation", true, func(s *intent.Snapshot) { s.Pools[0].Annotations = map[string]string{"a": "b"} }},
 		{"a node's heartbeat", true, func(s *intent.Snapshot) { s.Nodes[0].Status.Conditions[0].LastHeartbeatTime = metav1.Now() }},
 		{"a Service", true, func(s *intent.Snapshot) { s.Services = read(t, service("s", "", "")).Services }},
+		{"a session", true, func(s *intent.Snapshot) { s.States[1].Status.Sessions[0].State = v1beta1.SessionEstablished }},
+		{"a speaker's condition", true, func(s *intent.Snapshot) {
+			s.States[1].Status.Conditions = []metav1.Condition{{Type: "a", Status: "True"}}
+		}},
+		{"a speaker that publishes no links", true, func(s *intent.Snapshot) { s.States = append(s.States, read(t, state("speaker-n2", "{}")).States...) }},
+		{"what is no speaker's", true, func(s *intent.Snapshot) { s.States[0].Status.Links = []v1beta1.Link{} }},
+		{"a link more", false, func(s *intent.Snapshot) {
+			s.States[1].Status.Links = append(s.States[1].Status.Links, v1beta1.Link{Name: "eth1"})
+		}},
+		{"no link at all", false, func(s *intent.Snapshot) { s.States[1].Status.Links = []v1beta1.Link{} }},
+		{"links not known any more", false, func(s *intent.Snapshot) { s.States[1].Status.Links = nil }},
+		{"a speaker that is gone", false, func(s *intent.Snapshot) { s.States = s.States[:1] }},
+		{"a link's address", false, func(s *intent.Snapshot) { s.States[1].Status.Links[0].Prefixes[1] = "fd00::2/64" }},
+		{"a link's MAC", false, func(s *intent.Snapshot) { s.States[1].Status.Links[0].MAC = "02:00:5e:10:00:01" }},
+		{"a node's weight", false, func(s *intent.Snapshot) {
+			s.Nodes[0].Annotations = map[string]string{v1beta1.AnnotationL2Weight: "5"}
+		}},
+		{"a node's weight that is none", false, func(s *intent.Snapshot) {
+			s.Nodes[0].Annotations = map[string]string{v1beta1.AnnotationL2Weight: "x"}
+		}},
+		{"a node's other annotation", true, func(s *intent.Snapshot) { s.Nodes[0].Annotations = map[string]string{"a": "5"} }},
 		{"a pool's spec", false, func(s *intent.Snapshot) { s.Pools[0].Generation = 2 }},
 		{"a pool of the same name", false, func(s *intent.Snapshot) { s.Pools[0].UID = types.UID("2") }},
 		{"a pool's label", false, func(s *intent.Snapshot) { s.Pools[0].Labels = map[string]string{"a": "b"} }},

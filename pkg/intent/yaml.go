@@ -75,18 +75,19 @@ var readers = map[string]struct {
 	own  bool
 	into func(*Snapshot, []byte) error
 }{
-	v1beta1.KindIPAddressPool:    {true, func(s *Snapshot, t []byte) error { return read(&s.Pools, t) }},
-	v1beta1.KindBGPPeer:          {true, readPeer},
-	v1beta1.KindBGPAdvertisement: {true, func(s *Snapshot, t []byte) error { return read(&s.BGPAds, t) }},
-	v1beta1.KindL2Advertisement:  {true, func(s *Snapshot, t []byte) error { return read(&s.L2Ads, t) }},
-	v1beta1.KindBFDProfile:       {true, func(s *Snapshot, t []byte) error { return read(&s.BFDProfiles, t) }},
-	v1beta1.KindCommunity:        {true, func(s *Snapshot, t []byte) error { return read(&s.Communities, t) }},
-	"Secret":                     {true, readSecret},
-	"ConfigMap":                  {true, readExtras},
-	"Node":                       {false, func(s *Snapshot, t []byte) error { return read(&s.Nodes, t) }},
-	"Namespace":                  {false, func(s *Snapshot, t []byte) error { return read(&s.Namespaces, t) }},
-	"Service":                    {false, readService},
-	"EndpointSlice":              {false, func(s *Snapshot, t []byte) error { return read(&s.EndpointSlices, t) }},
+	v1beta1.KindIPAddressPool:      {true, func(s *Snapshot, t []byte) error { return read(&s.Pools, t) }},
+	v1beta1.KindBGPPeer:            {true, readPeer},
+	v1beta1.KindBGPAdvertisement:   {true, func(s *Snapshot, t []byte) error { return read(&s.BGPAds, t) }},
+	v1beta1.KindL2Advertisement:    {true, func(s *Snapshot, t []byte) error { return read(&s.L2Ads, t) }},
+	v1beta1.KindBFDProfile:         {true, func(s *Snapshot, t []byte) error { return read(&s.BFDProfiles, t) }},
+	v1beta1.KindCommunity:          {true, func(s *Snapshot, t []byte) error { return read(&s.Communities, t) }},
+	v1beta1.KindConfigurationState: {true, func(s *Snapshot, t []byte) error { return read(&s.States, t) }},
+	"Secret":                       {true, readSecret},
+	"ConfigMap":                    {true, readExtras},
+	"Node":                         {false, func(s *Snapshot, t []byte) error { return read(&s.Nodes, t) }},
+	"Namespace":                    {false, func(s *Snapshot, t []byte) error { return read(&s.Namespaces, t) }},
+	"Service":                      {false, readService},
+	"EndpointSlice":                {false, func(s *Snapshot, t []byte) error { return read(&s.EndpointSlices, t) }},
 }
 
 func read[T any](list *[]*T, text []byte) error {

@@ -17,8 +17,8 @@ import (
 // Checked is what is wrong between the objects of a cluster, which shows only
 // where they meet: on a node, in a prefix.
 type Checked struct {
-	// Findings are about BGPPeers, BGPAdvertisements and the ConfigMap bgpextras,
-	// at most one for each object, reason, field and value, whatever the number
+	// Findings are about BGPPeers, BGPAdvertisements, IPAddressPools and the
+	// ConfigMap bgpextras, at most one for each object, reason, field and value, whatever the number
 	// of nodes.
 	Findings []intent.Finding
 
@@ -116,7 +116,7 @@ func newField(c *intent.Config) *field {
 			f.meets = append(f.meets, m)
 		}
 	}
-	f.found = append(f.found, ids.findings(c)...)
+	f.found = slices.Concat(f.found, ids.findings(c), outside(c))
 	return f
 }
 

@@ -49,6 +49,9 @@ var checkRows = []struct {
 	{"two preferences for one aggregate", base + rr("rr", "10.0.0.9", "") + ad("x", "localPref: 200, peers: [rr], aggregationLengthV6: 120") + ad("z", "localPref: 100, peers: [rr], aggregationLength: 28, aggregationLengthV6: 120") + rr("six", "fd00:1::1", ""), plan.LocalPrefConflict, "BGPAdvertisement z", "spec.localPref", "100", []string{"BGPPeer rr"}},
 	{"too many communities together", base + ad("x", "communities: ["+numbered("1:%d", 200)+"]") + ad("z", "communities: ["+numbered("2:%d", 54)+"]"), intent.TooManyCommunities, "BGPAdvertisement z", "spec.communities", "", []string{"54 communities, with those of BGPAdvertisement x", "IPAddressPool a", "BGPPeer tor1"}},
 	{"aggregate with Local", base + ad("x", "aggregationLength: 28") + service("one", "192.0.2.17", local, "n1") + service("two", "192.0.2.18", "", "n2"), plan.AggregateWithLocalPolicy, "BGPAdvertisement x", "spec.aggregationLength", "", []string{"traffic of Service default/one, with", "single addresses"}},
+	{"a pool in no subnet", twoNodes + pool("a", "192.0.2.0/25, 198.51.100.0/24, 'fd00::10-fd00::11'") + l2("x", "") + links("n1", "eth0 192.0.2.1/24") + links("n2", "eth0 198.51.100.1/25 fd00::1/64"), plan.AddressOutsideSubnets, "IPAddressPool a", "spec.addresses", "198.51.100.128/25", []string{"in no subnet of the nodes", "announce it over BGP"}},
+	{"a pool in the subnet of another node", twoNodes + pool("a", "192.0.2.0/24") + l2("x", on("n1")) + links("n1", "eth0 198.51.100.1/24") + links("n2", "eth0 192.0.2.1/24"), plan.AddressOutsideSubnets, "IPAddressPool a", "spec.addresses", "192.0.2.0/24", []string{"ARP or NDP"}},
+	{"a pool in the subnet of another interface", twoNodes + pool("a", "192.0.2.0/24") + l2("x", "interfaces: [eth1], "+on("n1")) + links("n1", "eth0 192.0.2.1/24", "eth1 198.51.100.1/24"), plan.AddressOutsideSubnets, "IPAddressPool a", "spec.addresses", "192.0.2.0/24", []string{"ARP or NDP"}},
 	{"aggregate of IPv6 with Local", base + ad("x", "aggregationLengthV6: 120") + service("one", "fd00::1", local, "n1") + service("two", "fd00::2", local, "n2"), plan.AggregateWithLocalPolicy, "BGPAdvertisement x", "spec.aggregationLengthV6", "", []string{"Service default/one, default/two,"}},
 }
 
@@ -98,6 +101,10 @@ func TestCheckFindsNothing(t *testing.T) {
 		"as many communities as fit":   base + ad("x", "communities: ["+numbered("1:%d", 200)+"]") + ad("z", "communities: ["+numbered("2:%d", 53)+"]"),
 		"an aggregate of its own":      base + ad("x", "aggregationLength: 28") + service("one", "192.0.2.17", local, "n1") + service("two", "192.0.2.33", local, "n2"),
 		"an aggregate of two, Cluster": base + ad("x", "aggregationLength: 28") + service("one", "192.0.2.17", "", "n1") + service("two", "192.0.2.18", "", "n2"),
+		"a pool in two subnets":        twoNodes + pool("a", "192.0.2.0/24, 'fd00::10-fd00::11'") + l2("x", "") + links("n1", "eth0 192.0.2.1/25", "eth1 fd00::1/64") + links("n2", "eth0 192.0.2.200/25"),
+		"links that are not known":     twoNodes + pool("a", "192.0.2.0/24") + l2("x", "") + links("n1", "eth0 198.51.100.1/24"),
+		"no node selected":             twoNodes + pool("a", "192.0.2.0/24") + l2("x", on("n3")) + links("n1", "eth0 198.51.100.1/24"),
+		"not announced in layer 2":     twoNodes + pool("a", "192.0.2.0/24") + pool("b", "198.51.100.0/24") + l2("x", "ipAddressPools: [b]") + links("n1", "eth0 198.51.100.1/24") + links("n2", "eth0 198.51.100.2/24"),
 		"Local in one host route":      base + ad("x", "") + service("one", "192.0.2.17", local, "n1") + service("two", "192.0.2.17", local, "n2"),
 	} {
 		if findings := check(t, manifests); len(findings) > 0 {

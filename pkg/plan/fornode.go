@@ -15,12 +15,16 @@ import (
 // peers that meet on the node.
 type Result struct {
 	Plan      *NodePlan
-	Decisions []Decision // one per Service, in their order
-	Findings  []intent.Finding
+	Decisions []Decision // about BGP, one per Service, in their order
+	// L2 are the Decisions about layer 2, one per Service in their order; none
+	// where there is no L2Advertisement.
+	L2       []Decision
+	Findings []intent.Finding
 
 	in       *intent.Intent
 	facts    NodeFacts
 	view     *view
+	layer2   *elections
 	verdicts []*verdict
 	routes   routes
 
@@ -44,6 +48,19 @@ func (r *Result) Changed(prev *Result) (was, is []Decision) {
 	return decisionsOf(r.gone), decisionsOf(r.fresh)
 }
 
+// ChangedL2 is Changed for the Decisions about layer 2.
+func (r *Result) ChangedL2(prev *Result) (was, is []Decision) {
+	switch {
+	case prev == nil:
+		return nil, r.L2
+	case r.layer2 == prev.layer2:
+		return nil, nil
+	case r.layer2.from == nil || r.layer2.from != prev.layer2.made:
+		return prev.L2, r.L2
+	}
+	return r.layer2.gone, r.layer2.fresh
+}
+
 func decisionsOf(verdicts []*verdict) []Decision {
 	out := make([]Decision, len(verdicts))
 	for i, v := range verdicts {
@@ -56,7 +73,8 @@ func decisionsOf(verdicts []*verdict) []Decision {
 // before: what depends on nothing that changed is taken from it.
 func ForNode(prev *Result, in *intent.Intent, facts NodeFacts) *Result {
 	r := &Result{in: in, facts: facts, made: new(mark)}
-	if prev != nil && prev.in.Config == in.Config && prev.facts == facts {
+	r.elect(prev)
+	if prev != nil && prev.in.Config == in.Config && prev.facts.bgp() == facts.bgp() {
 		r.view = prev.view
 	} else {
 		r.view, prev = newView(in.Config, facts), nil
@@ -69,7 +87,18 @@ func ForNode(prev *Result, in *intent.Intent, facts NodeFacts) *Result {
 	r.from = prev.made
 	touched := r.routes.join(r.view, prev.routes, r.gone, r.fresh)
 	r.Plan = r.view.plan(prev, &r.routes, touched)
+	r.Plan.Announcements = r.layer2.announcements
 	return r
+}
+
+// elect decides who announces in layer 2.
+func (r *Result) elect(prev *Result) {
+	var before *elections
+	if prev != nil {
+		before = prev.layer2
+	}
+	r.layer2 = elect(before, r.in, r.facts)
+	r.L2 = r.layer2.decisions
 }
 
 // judge fills verdicts and Decisions. It returns those of prev's verdicts that do

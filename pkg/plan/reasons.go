@@ -10,7 +10,7 @@ const (
 	NoAddress intent.Reason = "NoAddress"
 	// AddressNotInPool: no pool holds all of the Service's addresses.
 	AddressNotInPool intent.Reason = "AddressNotInPool"
-	// NoAdvertisement: no BGPAdvertisement covers the Service's pool.
+	// NoAdvertisement: no BGPAdvertisement (L2Advertisement) covers the Service's pool.
 	NoAdvertisement intent.Reason = "NoAdvertisement"
 	// NodeNotSelected: those that cover it select other nodes.
 	NodeNotSelected intent.Reason = "NodeNotSelected"
@@ -34,6 +34,20 @@ const (
 	// NoSession: the node has no BGP session that carries the addresses'
 	// family and that an advertisement names.
 	NoSession intent.Reason = "NoSession"
+	// NoMatchingLink: the node has none of the interfaces that the
+	// L2Advertisements name.
+	NoMatchingLink intent.Reason = "NoMatchingLink"
+	// NodeOutsideSubnet: the node is in none of the address's subnets, and
+	// another one that can announce it is.
+	NodeOutsideSubnet intent.Reason = "NodeOutsideSubnet"
+	// NodeNotAlive: the node's speaker is no member yet or, where speakers do
+	// not know each other, the node is not Ready.
+	NodeNotAlive intent.Reason = "NodeNotAlive"
+	// NotOwner: another node that is alive comes before this one.
+	NotOwner intent.Reason = "NotOwner"
+	// OwnerServesOthers: Services share the address, no node that is alive can
+	// announce all of them, and the one that announces it leaves this Service out.
+	OwnerServesOthers intent.Reason = "OwnerServesOthers"
 )
 
 // What is wrong between the peers of one node.
@@ -69,4 +83,7 @@ const (
 	// AggregateWithLocalPolicy: Services with externalTrafficPolicy Local share
 	// an aggregate with others.
 	AggregateWithLocalPolicy intent.Reason = "AggregateWithLocalPolicy"
+	// AddressOutsideSubnets: an IPAddressPool with an L2Advertisement has
+	// addresses that are in no subnet of the nodes that announce it.
+	AddressOutsideSubnets intent.Reason = "AddressOutsideSubnets"
 )

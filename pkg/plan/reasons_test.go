@@ -164,6 +164,9 @@ func TestEveryReasonHasARow(t *testing.T) {
 	for _, r := range decisionRows {
 		rows = append(rows, r.reason)
 	}
+	for _, r := range layer2Rows {
+		rows = append(rows, r.reason)
+	}
 	for _, r := range conflictRows {
 		rows = append(rows, r.reason)
 	}

@@ -21,6 +21,18 @@ type NodeFacts struct {
 	// what it announces, so that the routers turn to other nodes before the
 	// routes go. Of a node in service it says nothing.
 	Marking bool
+	// Alive are the nodes that can announce in layer 2; nil: every node. Where
+	// no speaker knows the others it is ReadyNodes.
+	Alive *Alive
+	// Held are the addresses that some speaker has published to announce in
+	// layer 2; nil: none.
+	Held *Held
+}
+
+// bgp returns f without what says nothing about BGP.
+func (f NodeFacts) bgp() NodeFacts {
+	f.Alive, f.Held = nil, nil
+	return f
 }
 
 // NodePlan is what one node is to do.
@@ -33,6 +45,9 @@ type NodePlan struct {
 	BFDProfiles []*intent.BFDProfile
 	// Extras are what users add to FRR's configuration; nil: nothing.
 	Extras *intent.Extras
+	// Announcements are the addresses that some node can announce in layer 2,
+	// sorted.
+	Announcements []Announcement
 }
 
 // Router is one BGP instance.
@@ -137,10 +152,12 @@ type Decision struct {
 	Service  intent.Key
 	Protocol string // "bgp" or "layer2"
 	Announce bool
-	// Reason is set where Announce is false.
+	// Reason is set where Announce is false. Message says it in words and, where
+	// other nodes announce some of the Service's addresses in layer 2, which.
 	Reason  intent.Reason
 	Message string
-	// Addresses are announced to Peers, the names of BGPPeers, sorted.
+	// Addresses are those announced. In BGP they are announced to Peers, the
+	// names of BGPPeers, sorted.
 	Addresses []netip.Addr
 	Peers     []string
 }

@@ -67,11 +67,12 @@ type ConfigurationStateStatus struct {
 	// +kubebuilder:validation:MaxItems=1000
 	Sessions []SessionStatus `json:"sessions,omitempty"`
 
-	// links are the node's interfaces that can announce addresses.
+	// links are the node's interfaces that can announce addresses. Absent: not
+	// known; empty: it has none.
 	// +optional
 	// +listType=atomic
 	// +kubebuilder:validation:MaxItems=1000
-	Links []Link `json:"links,omitempty"`
+	Links []Link `json:"links,omitzero"`
 }
 
 // RefusedLine is a line of FRR configuration that FRR did not take.

@@ -58,6 +58,10 @@ const (
 // does not undo it.
 const AnnotationPauseRepairs = AnnotationPrefix + "pause-repairs-until"
 
+// AnnotationL2Weight of a Node, a whole number from -100 to 100, adds to the node's
+// score where nodes compete for announcing an address in layer 2.
+const AnnotationL2Weight = AnnotationPrefix + "l2-weight"
+
 // Labels of ServiceL2Status and ServiceBGPStatus objects.
 const (
 	LabelNode             = "metallb.io/node"

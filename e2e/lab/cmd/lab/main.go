@@ -3,11 +3,11 @@
 // Command lab starts, enters and removes labs, makes faults in them, and builds
 // image archives without a container engine.
 //
-//	lab up      [-name N] [-nodes 3] [-routers 2] [-clients 1]   bring a lab up and leave it running
+//	lab up      [-name N] [-nodes 3] [-routers 2] [-clients 1] [-lan-clients 0]   bring a lab up and leave it running
 //	lab down    [-name N]                                        end it and remove its files
 //	lab status  [-name N]                                        say whether it is up, and show its nodes
 //	lab shell   [-name N]                                        a shell inside, with kubectl and helm
-//	lab exec    [-name N] MEMBER COMMAND...                      run on a node (n1), router (tor1) or client (c1)
+//	lab exec    [-name N] MEMBER COMMAND...                      run on a node (n1), router (tor1) or client (c1, l1)
 //	lab fault   [-name N] KIND NODE                              power-cut, power-on, link-down, link-up, drop, undrop
 //	lab image   -ref REF -out FILE DIR|LAYER.tar...              make an image archive
 //	lab app-images [-out DIR]                                    make the lab's own images
@@ -83,6 +83,7 @@ func up(ctx context.Context, args []string) error {
 	fs.IntVar(&s.Nodes, "nodes", 3, "number of nodes")
 	fs.IntVar(&s.Routers, "routers", 2, "number of routers")
 	fs.IntVar(&s.Clients, "clients", 1, "number of clients behind the routers")
+	fs.IntVar(&s.LANClients, "lan-clients", 0, "number of clients on the nodes' own network")
 	fs.DurationVar(&s.NodeGrace, "node-grace", 0, "time until a silent node is NotReady (default 20s)")
 	if err := fs.Parse(args); err != nil {
 		return err
@@ -137,7 +138,7 @@ func execIn(ctx context.Context, args []string) error {
 		return err
 	}
 	if fs.NArg() < 2 {
-		return errors.New("exec: wants a member (n1, tor1, c1) and a command")
+		return errors.New("exec: wants a member (n1, tor1, c1, l1) and a command")
 	}
 	return inside(dir(), func(l *lab.Lab) error {
 		cmd, err := l.Command(ctx, fs.Arg(0), fs.Arg(1), fs.Args()[2:]...)

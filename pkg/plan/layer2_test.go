@@ -1,0 +1,229 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package plan_test
+
+import (
+	"crypto/sha256"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+	"testing"
+
+	"metallb.io/metallb-frr/pkg/intent"
+	"metallb.io/metallb-frr/pkg/plan"
+)
+
+func l2(name, spec string) string { return object("L2Advertisement", name, "}\nspec: {"+spec+"}") }
+
+// plain is a node with its name as label; more are further annotations.
+func plain(name, more string) string {
+	return node(name, ", labels: {kubernetes.io/hostname: "+name+"}, annotations: {a: b"+more+"}", ready)
+}
+
+func weight(w string) string { return ", metallb.io/l2-weight: '" + w + "'" }
+
+// links is what a node's speaker publishes: interfaces as "eth0 192.0.2.1/24 fd00::1/64".
+func links(node string, list ...string) string {
+	var texts []string
+	for _, l := range list {
+		name, prefixes, _ := strings.Cut(l, " ")
+		texts = append(texts, fmt.Sprintf("{name: %s, prefixes: ['%s']}", name, strings.ReplaceAll(prefixes, " ", "', '")))
+	}
+	return object("ConfigurationState", "speaker-"+node, "}\nstatus: {links: ["+strings.Join(texts, ", ")+"]}")
+}
+
+// prefers adds a weight to one node's score.
+func prefers(weight int, node string) string {
+	return fmt.Sprintf("preferredNodeSelectors: [{weight: %d, preference: {matchLabels: {kubernetes.io/hostname: %s}}}]", weight, node)
+}
+
+var (
+	three  = plain("n1", "") + plain("n2", "") + plain("n3", "")
+	l2pool = pool("a", "192.0.2.0/24, 'fd00::/64'")
+	l2base = three + l2pool
+	every  = l2("x", "")
+)
+
+// at plans a node that forwards.
+func at(t testing.TB, in *intent.Intent, node string, alive *plan.Alive) *plan.Result {
+	t.Helper()
+	return plan.ForNode(nil, in, plan.NodeFacts{Name: node, Forwarding: true, Alive: alive})
+}
+
+// owner returns the node that announces addr, as every node sees it for itself,
+// and the order that they see. It fails where they disagree.
+func owner(t testing.TB, in *intent.Intent, addr string, alive *plan.Alive) (string, string) {
+	t.Helper()
+	var owners, orders []string
+	for _, n := range in.Nodes {
+		for _, a := range at(t, in, n.Name, alive).Plan.Announcements {
+			if a.Addr != netip.MustParseAddr(addr) {
+				continue
+			}
+			orders = append(orders, strings.Join(a.Order, " "))
+			if a.Own {
+				owners = append(owners, n.Name)
+			}
+		}
+	}
+	if slices.Sort(orders); len(slices.Compact(orders)) > 1 || len(owners) > 1 {
+		t.Fatalf("the nodes disagree about %s: owners %v, orders %q", addr, owners, orders)
+	}
+	return strings.Join(owners, " "), strings.Join(orders[:min(1, len(orders))], "")
+}
+
+// Of nodes that nothing else tells apart the order is that of
+// printf 'n1#192.0.2.7' | sha256sum, as with MetalLB.
+func TestOrderIsMetalLBs(t *testing.T) {
+	in := intent.Resolve(nil, read(t, l2base+every+service("s7", "192.0.2.7 fd00::7", "", "n1")+service("s8", "192.0.2.8", "", "n1")+
+		service("s9", "192.0.2.9", "", "n1")+service("s10", "192.0.2.10", "", "n1")))
+	for addr, want := range map[string]string{
+		"192.0.2.7":  "n3 n1 n2", // ab66cb45 b4b68b0c eff978ee
+		"192.0.2.8":  "n1 n2 n3", // 2d962845 86af2bd1 b194f658
+		"192.0.2.9":  "n2 n1 n3", // 4ea45517 b8e16960 d15cd339
+		"192.0.2.10": "n2 n3 n1", // 6c55bbd1 83d302ab 9870ca2e
+		"fd00::7":    "n2 n3 n1", // c26fe1f7 d25b17dd e1986028
+	} {
+		first, order := owner(t, in, addr, nil)
+		if order != want || first != want[:2] {
+			t.Errorf("%s: owner %s, order %s; want %s", addr, first, order, want)
+		}
+		dead := plan.NewAlive(slices.DeleteFunc([]string{"n1", "n2", "n3"}, func(n string) bool { return n == first })...)
+		if next, order := owner(t, in, addr, dead); order != want || next != want[3:5] {
+			t.Errorf("%s without %s: owner %s, order %s; want %s", addr, first, next, order, want)
+		}
+	}
+	if nobody, order := owner(t, in, "192.0.2.7", plan.NewAlive()); nobody != "" || order != "n3 n1 n2" {
+		t.Errorf("nobody is alive: owner %q, order %s", nobody, order)
+	}
+	// A longer name, and another address family's text.
+	in = intent.Resolve(nil, read(t, plain("cp-0", "")+plain("worker-1", "")+plain("worker-2", "")+plain("worker-3", "")+pool("a", "10.0.0.0/24")+every+service("s", "10.0.0.100", "", "cp-0")))
+	if _, order := owner(t, in, "10.0.0.100", nil); order != "worker-2 worker-1 worker-3 cp-0" { // 395a be27 caf1 f817
+		t.Errorf("order %s", order)
+	}
+}
+
+// Of many nodes, those with the same score stand in the order of their hashes.
+func TestOrderOfManyNodes(t *testing.T) {
+	const nodes = 40
+	manifests := l2pool + every + service("s", "192.0.2.7", "", "n00")
+	var want []string
+	for i := range nodes {
+		name := fmt.Sprintf("n%02d", i)
+		manifests += plain(name, weight(fmt.Sprint(i%3)))
+		want = append(want, fmt.Sprintf("%d %x %s", 2-i%3, sha256.Sum256([]byte(name+"#192.0.2.7")), name))
+	}
+	slices.Sort(want)
+	for i, key := range want {
+		want[i] = key[len(key)-3:]
+	}
+	if got := at(t, intent.Resolve(nil, read(t, manifests)), "n00", nil).Plan.Announcements[0].Order; !slices.Equal(got, want) {
+		t.Errorf("%v, want %v", got, want)
+	}
+}
+
+// Who comes before whom, and who cannot announce, for 192.0.2.7, whose order is
+// n3 n1 n2 where nothing else counts.
+func TestCandidates(t *testing.T) {
+	s := service("s", "192.0.2.7", "", "n1")
+	for _, row := range []struct{ name, manifests, want string }{
+		{"an advertisement of another pool counts for nothing", l2base + pool("b", "198.51.100.0/24") + every + l2("z", "ipAddressPools: [b], "+prefers(50, "n2")) + s, "n3 n1 n2"},
+		{"a preference", l2base + l2("x", prefers(1, "n2")) + s, "n2 n3 n1"},
+		{"preferences of several advertisements add up", l2base + l2("x", prefers(60, "n2")) + l2("z", prefers(50, "n1")) + l2("y", prefers(20, "n1")) + s, "n1 n2 n3"},
+		{"one of the node's own", l2base + l2("x", prefers(60, "n2")) + l2("z", prefers(100, "n1")+", "+on("n3")) + s, "n2 n3 n1"},
+		{"one for other Services", l2base + every + l2("z", prefers(100, "n1")+", serviceSelectors: [{matchLabels: {name: other}}]") + s, "n3 n1 n2"},
+		{"a weight", plain("n1", weight("+7")) + plain("n2", "") + plain("n3", "") + l2pool + every + s, "n1 n3 n2"},
+		{"a negative weight", plain("n1", "") + plain("n2", "") + plain("n3", weight("-1")) + l2pool + every + s, "n1 n2 n3"},
+		{"weight and preference", plain("n1", weight("100")) + plain("n2", weight("1")) + plain("n3", "") + l2pool + l2("x", prefers(100, "n2")) + s, "n2 n1 n3"},
+		{"a weight that is none", plain("n1", weight("101")) + plain("n2", "") + plain("n3", "") + l2pool + every + s, "n3 n1 n2"},
+		{"node selectors", l2base + l2("x", on("n1")) + l2("z", on("n2")) + s, "n1 n2"},
+		{"interfaces that a node has not", l2base + links("n3", "eth0 192.0.2.3/24") + l2("x", "interfaces: [eth1]") + s, "n1 n2"},
+		{"interfaces that one advertisement asks for", l2base + links("n3", "eth0 192.0.2.3/24") + l2("x", "interfaces: [eth1]") + l2("z", on("n3")) + s, "n3 n1 n2"},
+		{"a node without interface", l2base + links("n3") + every + s, "n1 n2"},
+		{"nodes in other subnets", l2base + links("n3", "eth0 198.51.100.3/24") + links("n1", "eth0 192.0.2.1/24") + links("n2", "eth0 198.51.100.2/24", "eth1 192.0.2.2/24") + every + s, "n1 n2"},
+		{"the subnet is on an interface that is not to announce", l2base + links("n3", "eth0 198.51.100.3/24") + links("n1", "eth0 198.51.100.1/24") + links("n2", "eth0 198.51.100.2/24", "eth1 192.0.2.2/24") + l2("x", "interfaces: [eth0]") + s, "n3 n1 n2"},
+		{"a node whose subnets are not known", l2base + links("n3", "eth0 198.51.100.3/24") + links("n1", "eth0 192.0.2.1/24") + every + s, "n1 n2"},
+		{"no node is in the subnet", l2base + links("n3", "eth0 198.51.100.3/24") + links("n1", "eth0 198.51.100.1/24") + links("n2", "eth0 203.0.113.2/24") + every + s, "n3 n1 n2"},
+		{"the one in the subnet is no candidate", l2base + links("n3", "eth0 198.51.100.3/24") + links("n1", "eth0 192.0.2.1/24") + l2("x", on("n3")) + s, "n3"},
+		{"the one in the subnet has no endpoint", l2base + links("n1", "eth0 192.0.2.1/24") + links("n2", "eth0 198.51.100.2/24") + links("n3", "eth0 198.51.100.3/24") + every + service("s", "192.0.2.7", local, "n2"), "n2"},
+		{"Local", l2base + every + service("s", "192.0.2.7", local, "n1", "n2"), "n1 n2"},
+		{"no endpoint", l2base + every + service("s", "192.0.2.7", ""), ""},
+		{"a node that leaves", plain("n1", "") + plain("n2", "") + node("n3", ", labels: {node.kubernetes.io/exclude-from-external-load-balancers: ''}", ready) + l2pool + every + s, "n1 n2"},
+		{"a node without network", plain("n1", "") + plain("n2", "") + node("n3", "", "conditions: [{type: NetworkUnavailable, status: 'True'}]") + l2pool + every + s, "n1 n2"},
+		{"no advertisement", l2base + s, ""},
+	} {
+		in := intent.Resolve(nil, read(t, row.manifests))
+		if got, order := owner(t, in, "192.0.2.7", nil); order != row.want || got != strings.SplitN(row.want, " ", 2)[0] {
+			t.Errorf("%s: owner %q, order %q; want %q", row.name, got, order, row.want)
+		}
+	}
+}
+
+// Services that share an address have one owner, which serves as many of them as
+// can be.
+func TestSharedAddress(t *testing.T) {
+	byName := func(name, spec string) string {
+		return l2(name, "serviceSelectors: [{matchLabels: {name: "+name+"}}], "+spec)
+	}
+	for _, row := range []struct{ name, manifests, want string }{
+		{"alike", l2base + every + service("p", "192.0.2.7", "", "n1") + service("q", "192.0.2.7", "", "n2"), "n3 n1 n2"},
+		{"Cluster and Local", l2base + every + service("p", "192.0.2.7", "", "n1") + service("q", "192.0.2.7", local, "n2"), "n2 n3 n1"},
+		{"two Local", l2base + every + service("p", "192.0.2.7", local, "n1", "n2") + service("q", "192.0.2.7", local, "n2", "n3"), "n2 n3 n1"},
+		{"two Local that do not meet", l2base + every + service("p", "192.0.2.7", local, "n1") + service("q", "192.0.2.7", local, "n2"), "n1 n2"},
+		{"three of which two meet", l2base + every + service("p", "192.0.2.7", local, "n1") + service("q", "192.0.2.7", local, "n2") + service("r", "192.0.2.7", local, "n2"), "n2 n1"},
+		{"different nodes", l2base + byName("p", on("n1")) + byName("q", "nodeSelectors: [{matchLabels: {kubernetes.io/hostname: n1}}, {matchLabels: {kubernetes.io/hostname: n2}}]") + service("p", "192.0.2.7", "", "n1") + service("q", "192.0.2.7", "", "n1"), "n1 n2"},
+		{"different preferences", l2base + byName("p", prefers(10, "n1")) + byName("q", prefers(20, "n2")) + service("p", "192.0.2.7", "", "n1") + service("q", "192.0.2.7", "", "n1"), "n2 n1 n3"},
+		{"one advertisement counts once", l2base + l2("x", prefers(10, "n1")) + byName("q", prefers(15, "n2")) + service("p", "192.0.2.7", "", "n1") + service("q", "192.0.2.7", "", "n1"), "n2 n1 n3"},
+		{"one without advertisement", l2base + byName("p", on("n2")) + service("p", "192.0.2.7", "", "n1") + service("q", "192.0.2.7", local, "n1"), "n2"},
+		{"one without endpoint", l2base + every + byName("q", prefers(50, "n2")) + service("p", "192.0.2.7", "", "n1") + service("q", "192.0.2.7", ""), "n3 n1 n2"},
+		{"one that no node can announce", l2base + links("n1", "eth0 192.0.2.1/24") + links("n2", "eth0 192.0.2.2/24") + links("n3", "eth0 192.0.2.3/24") + byName("q", "interfaces: [eth9], "+prefers(50, "n2")) + byName("p", "") + service("p", "192.0.2.7", "", "n1") + service("q", "192.0.2.7", "", "n1"), "n3 n1 n2"},
+	} {
+		in := intent.Resolve(nil, read(t, row.manifests))
+		if got, order := owner(t, in, "192.0.2.7", nil); order != row.want || got != strings.SplitN(row.want, " ", 2)[0] {
+			t.Errorf("%s: owner %q, order %q; want %q", row.name, got, order, row.want)
+		}
+	}
+}
+
+// The interfaces are those of all advertisements that select the node; one that
+// names none means all.
+func TestAnnouncementLinks(t *testing.T) {
+	s := service("s", "192.0.2.7", "", "n1")
+	for name, row := range map[string]struct {
+		manifests string
+		want      []string
+	}{
+		"none named":       {every, nil},
+		"one":              {l2("x", "interfaces: [eth1, eth0]"), []string{"eth0", "eth1"}},
+		"two":              {l2("x", "interfaces: [eth1, eth0]") + l2("z", "interfaces: [eth2, eth1]"), []string{"eth0", "eth1", "eth2"}},
+		"one and none":     {l2("x", "interfaces: [eth1, eth0]") + every, nil},
+		"one of this node": {l2("x", "interfaces: [eth1]") + l2("z", on("n2")), []string{"eth1"}},
+	} {
+		in := intent.Resolve(nil, read(t, l2base+row.manifests+s))
+		a := at(t, in, "n1", nil).Plan.Announcements
+		if len(a) != 1 || !slices.Equal(a[0].Links, row.want) || (a[0].Links == nil) != (row.want == nil) {
+			t.Errorf("%s: %+v, want links %v", name, a, row.want)
+		}
+	}
+}
+
+func TestReadyNodes(t *testing.T) {
+	status := func(s string) string { return "conditions: [{type: Ready, status: '" + s + "'}]" }
+	in := intent.Resolve(nil, read(t, node("n1", "", status("True"))+node("n2", "", status("Unknown"))+node("n3", "", "")+node("n4", "", status("True"))))
+	if got := plan.ReadyNodes(in.Config).Names(); !slices.Equal(got, []string{"n1", "n4"}) {
+		t.Errorf("%v", got)
+	}
+}
+
+// A node without kube-proxy knows that it must not announce.
+func TestOwnerForwards(t *testing.T) {
+	in := intent.Resolve(nil, read(t, l2base+every+service("s", "192.0.2.7", "", "n1")))
+	r := plan.ForNode(nil, in, plan.NodeFacts{Name: "n3"})
+	if r.Plan.Announcements[0].Own || r.L2[0].Reason != plan.NodeNotForwarding {
+		t.Errorf("%+v, %+v", r.Plan.Announcements, r.L2)
+	}
+	if r = plan.ForNode(r, in, plan.NodeFacts{Name: "n3", Forwarding: true}); !r.Plan.Announcements[0].Own || !r.L2[0].Announce {
+		t.Errorf("when it does: %+v, %+v", r.Plan.Announcements, r.L2)
+	}
+}
