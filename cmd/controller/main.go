@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Controller gives Services of type LoadBalancer their addresses and says on
-// every object of the configuration what became of it. Of several replicas one,
+// Command controller gives Services of type LoadBalancer their addresses and says
+// on every object of the configuration what became of it. Of several replicas one,
 // the leader, works.
 package main
 

@@ -109,31 +109,10 @@ func (c *Client) WatchNeighbors(ctx context.Context) (<-chan NeighborEvent, erro
 	if err := netlink.NeighSubscribeWithOptions(in, done, opts); err != nil {
 		return nil, fmt.Errorf("watching the neighbours of %s: %w", c.Name, err)
 	}
-	out := make(chan NeighborEvent, 4096)
-	go func() {
-		defer close(out)
-		defer close(done)
-		for {
-			select {
-			case <-ctx.Done():
-				return
-			case u, ok := <-in:
-				if !ok {
-					return
-				}
-				n, ok := neighbor(u.Neigh)
-				if !ok {
-					continue
-				}
-				select {
-				case out <- NeighborEvent{time.Now(), u.Type == unix.RTM_DELNEIGH, n}:
-				case <-ctx.Done():
-					return
-				}
-			}
-		}
-	}()
-	return out, nil
+	return relay(ctx, in, done, func(u netlink.NeighUpdate) (NeighborEvent, bool) {
+		n, ok := neighbor(u.Neigh)
+		return NeighborEvent{time.Now(), u.Type == unix.RTM_DELNEIGH, n}, ok
+	}), nil
 }
 
 // neighbor leaves out what has no part in resolution: multicast groups, and

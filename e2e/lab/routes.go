@@ -122,7 +122,19 @@ func WatchRoutesAt(ctx context.Context, path string) (<-chan RouteEvent, error) 
 	if err := netlink.RouteSubscribeWithOptions(in, done, opts); err != nil {
 		return nil, err
 	}
-	out := make(chan RouteEvent, 4096)
+	return relay(ctx, in, done, func(u netlink.RouteUpdate) (RouteEvent, bool) {
+		if u.Protocol != ProtocolBGP {
+			return RouteEvent{}, false
+		}
+		return RouteEvent{time.Now(), u.Type == unix.RTM_DELROUTE, kernelRoute(u.Route)}, true
+	}), nil
+}
+
+// relay passes on what event makes of the kernel's updates, where it makes
+// something, until ctx ends or they do; then it closes done, which ends the
+// subscription.
+func relay[In, Out any](ctx context.Context, in <-chan In, done chan<- struct{}, event func(In) (Out, bool)) <-chan Out {
+	out := make(chan Out, 4096)
 	go func() {
 		defer close(out)
 		defer close(done)
@@ -134,10 +146,10 @@ func WatchRoutesAt(ctx context.Context, path string) (<-chan RouteEvent, error) 
 				if !ok {
 					return
 				}
-				if u.Protocol != ProtocolBGP {
+				e, ok := event(u)
+				if !ok {
 					continue
 				}
-				e := RouteEvent{time.Now(), u.Type == unix.RTM_DELROUTE, kernelRoute(u.Route)}
 				select {
 				case out <- e:
 				case <-ctx.Done():
@@ -146,7 +158,7 @@ func WatchRoutesAt(ctx context.Context, path string) (<-chan RouteEvent, error) 
 			}
 		}
 	}()
-	return out, nil
+	return out
 }
 
 func kernelRoute(r netlink.Route) KernelRoute {

@@ -49,100 +49,102 @@ func (n *network) sorted() Record {
 	return n.Record
 }
 
-// Each case is a synthetic capture. The client under watch is one that does not ask.
+// captures are synthetic. The client under watch is one that does not ask.
+var captures = []struct {
+	name  string
+	on    func(n *network)
+	limit time.Duration
+	want  []string // reason from-until members, in milliseconds
+}{
+	{"one owner all the time", func(n *network) {
+		n.add(1, Gratuitous, mac1, Broadcast)
+		n.own(mac1, 0, 10_000)
+	}, 0, nil},
+	{"a take-over that everybody is told of", func(n *network) {
+		n.add(1, Gratuitous, mac1, Broadcast)
+		n.own(mac1, 0, 5000)
+		n.add(5700, Gratuitous, mac2, Broadcast)
+		n.own(mac2, 5700, 10_000)
+	}, 0, nil},
+	{"the same, judged more strictly", func(n *network) {
+		n.add(1, Gratuitous, mac1, Broadcast)
+		n.own(mac1, 0, 5000)
+		n.add(5700, Gratuitous, mac2, Broadcast)
+		n.own(mac2, 5700, 10_000)
+	}, 600 * time.Millisecond, []string{"NoOwner 5000-5700 n1"}},
+	{"a take-over that takes too long", func(n *network) {
+		n.add(1, Gratuitous, mac1, Broadcast)
+		n.own(mac1, 0, 5000)
+		n.add(6150, Gratuitous, mac2, Broadcast)
+		n.own(mac2, 6150, 10_000)
+	}, 0, []string{"NoOwner 5000-6150 n1"}},
+	{"a new owner that answers but tells nobody", func(n *network) {
+		n.add(1, Gratuitous, mac1, Broadcast)
+		n.own(mac1, 0, 5000)
+		n.own(mac2, 5000, 10_000)
+		n.add(7000, Gratuitous, mac2, Broadcast)
+	}, 0, []string{"NoOwner 5000-7000 n1"}},
+	{"a forged word for a machine that does not answer", func(n *network) {
+		n.add(1, Gratuitous, mac1, Broadcast)
+		n.own(mac1, 0, 10_000)
+		n.add(4050, Gratuitous, mac2, Broadcast)
+		n.add(6050, Gratuitous, mac1, Broadcast)
+	}, 0, []string{"NoOwner 4100-6050 n2"}},
+	{"nobody until the end", func(n *network) {
+		n.add(1, Gratuitous, mac1, Broadcast)
+		n.own(mac1, 0, 7000)
+	}, 0, []string{"NoOwner 7000-9500 n1"}},
+	{"nobody at the beginning; then a client that knows of none finds one", func(n *network) {
+		n.own(mac1, 2000, 10_000)
+	}, 0, []string{"NoOwner 100-2001 "}},
+	{"two owners for 0.8 s", func(n *network) {
+		n.own(mac1, 0, 5000)
+		n.own(mac2, 4100, 10_000)
+	}, 0, nil},
+	{"two owners for 2 s", func(n *network) {
+		n.own(mac1, 0, 5000)
+		n.own(mac2, 3000, 10_000)
+	}, 0, []string{"TwoOwners 3001-4901 n1, n2"}},
+	{"two owners, one of which stalls in between", func(n *network) {
+		n.own(mac1, 0, 10_000)
+		n.own(mac2, 3000, 3600)
+		n.own(mac2, 4000, 5000)
+	}, 0, []string{"TwoOwners 3001-4901 n1, n2"}},
+	{"a member with two interfaces, which answers on both", func(n *network) {
+		n.own(mac1, 0, 9700)
+		n.own(mac1b, 1000, 3000)
+	}, 0, nil},
+	{"two owners, longer than the limit but not within what is judged, at its beginning and its end", func(n *network) {
+		n.own(mac1, 0, 10_000)
+		n.own(mac2, 0, 1000)
+		n.own(mac2, 8700, 10_000)
+	}, 870 * time.Millisecond, nil},
+	{"nobody for 1.2 s, 0.9 s of which are judged", func(n *network) {
+		n.own(mac1, 0, 8600)
+		n.own(mac1, 9800, 10_000)
+	}, 0, nil},
+	{"nobody asks while there is nobody", func(n *network) {
+		n.own(mac1, 0, 5000)
+		n.own(mac1, 6500, 10_000)
+		n.quiet = [2]int{5000, 6450}
+	}, 0, []string{"NotAsked 4900-6500 "}},
+	{"there and back", func(n *network) {
+		n.add(1, Gratuitous, mac1, Broadcast)
+		n.own(mac1, 0, 3000)
+		n.add(3000, Gratuitous, mac2, Broadcast)
+		n.own(mac2, 3000, 6000)
+		n.add(6000, Gratuitous, mac1, Broadcast)
+		n.own(mac1, 6000, 10_000)
+	}, 0, nil},
+	{"an owner that is late, all the time", func(n *network) {
+		for at := 0; at < 10_000; at += 400 {
+			n.add(at+399, Claim, mac1, macC)
+		}
+	}, 0, nil},
+}
+
 func TestCheck(t *testing.T) {
-	for _, c := range []struct {
-		name  string
-		on    func(n *network)
-		limit time.Duration
-		want  []string // reason from-until members, in milliseconds
-	}{
-		{"one owner all the time", func(n *network) {
-			n.add(1, Gratuitous, mac1, Broadcast)
-			n.own(mac1, 0, 10_000)
-		}, 0, nil},
-		{"a take-over that everybody is told of", func(n *network) {
-			n.add(1, Gratuitous, mac1, Broadcast)
-			n.own(mac1, 0, 5000)
-			n.add(5700, Gratuitous, mac2, Broadcast)
-			n.own(mac2, 5700, 10_000)
-		}, 0, nil},
-		{"the same, judged more strictly", func(n *network) {
-			n.add(1, Gratuitous, mac1, Broadcast)
-			n.own(mac1, 0, 5000)
-			n.add(5700, Gratuitous, mac2, Broadcast)
-			n.own(mac2, 5700, 10_000)
-		}, 600 * time.Millisecond, []string{"NoOwner 5000-5700 n1"}},
-		{"a take-over that takes too long", func(n *network) {
-			n.add(1, Gratuitous, mac1, Broadcast)
-			n.own(mac1, 0, 5000)
-			n.add(6150, Gratuitous, mac2, Broadcast)
-			n.own(mac2, 6150, 10_000)
-		}, 0, []string{"NoOwner 5000-6150 n1"}},
-		{"a new owner that answers but tells nobody", func(n *network) {
-			n.add(1, Gratuitous, mac1, Broadcast)
-			n.own(mac1, 0, 5000)
-			n.own(mac2, 5000, 10_000)
-			n.add(7000, Gratuitous, mac2, Broadcast)
-		}, 0, []string{"NoOwner 5000-7000 n1"}},
-		{"a forged word for a machine that does not answer", func(n *network) {
-			n.add(1, Gratuitous, mac1, Broadcast)
-			n.own(mac1, 0, 10_000)
-			n.add(4050, Gratuitous, mac2, Broadcast)
-			n.add(6050, Gratuitous, mac1, Broadcast)
-		}, 0, []string{"NoOwner 4100-6050 n2"}},
-		{"nobody until the end", func(n *network) {
-			n.add(1, Gratuitous, mac1, Broadcast)
-			n.own(mac1, 0, 7000)
-		}, 0, []string{"NoOwner 7000-9500 n1"}},
-		{"nobody at the beginning; then a client that knows of none finds one", func(n *network) {
-			n.own(mac1, 2000, 10_000)
-		}, 0, []string{"NoOwner 100-2001 "}},
-		{"two owners for 0.8 s", func(n *network) {
-			n.own(mac1, 0, 5000)
-			n.own(mac2, 4100, 10_000)
-		}, 0, nil},
-		{"two owners for 2 s", func(n *network) {
-			n.own(mac1, 0, 5000)
-			n.own(mac2, 3000, 10_000)
-		}, 0, []string{"TwoOwners 3001-4901 n1, n2"}},
-		{"two owners, one of which stalls in between", func(n *network) {
-			n.own(mac1, 0, 10_000)
-			n.own(mac2, 3000, 3600)
-			n.own(mac2, 4000, 5000)
-		}, 0, []string{"TwoOwners 3001-4901 n1, n2"}},
-		{"a member with two interfaces, which answers on both", func(n *network) {
-			n.own(mac1, 0, 9700)
-			n.own(mac1b, 1000, 3000)
-		}, 0, nil},
-		{"two owners, longer than the limit but not within what is judged, at its beginning and its end", func(n *network) {
-			n.own(mac1, 0, 10_000)
-			n.own(mac2, 0, 1000)
-			n.own(mac2, 8700, 10_000)
-		}, 870 * time.Millisecond, nil},
-		{"nobody for 1.2 s, 0.9 s of which are judged", func(n *network) {
-			n.own(mac1, 0, 8600)
-			n.own(mac1, 9800, 10_000)
-		}, 0, nil},
-		{"nobody asks while there is nobody", func(n *network) {
-			n.own(mac1, 0, 5000)
-			n.own(mac1, 6500, 10_000)
-			n.quiet = [2]int{5000, 6450}
-		}, 0, []string{"NotAsked 4900-6500 "}},
-		{"there and back", func(n *network) {
-			n.add(1, Gratuitous, mac1, Broadcast)
-			n.own(mac1, 0, 3000)
-			n.add(3000, Gratuitous, mac2, Broadcast)
-			n.own(mac2, 3000, 6000)
-			n.add(6000, Gratuitous, mac1, Broadcast)
-			n.own(mac1, 6000, 10_000)
-		}, 0, nil},
-		{"an owner that is late, all the time", func(n *network) {
-			for at := 0; at < 10_000; at += 400 {
-				n.add(at+399, Claim, mac1, macC)
-			}
-		}, 0, nil},
-	} {
+	for _, c := range captures {
 		t.Run(c.name, func(t *testing.T) {
 			var n network
 			c.on(&n)

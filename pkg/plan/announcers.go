@@ -37,27 +37,24 @@ type shape struct {
 // made with the same facts: as long as the Intent has the same Config, only
 // Services that changed are looked at.
 func ForNodes(prev *Announcers, in *intent.Intent, facts func(*intent.Node) NodeFacts) *Announcers {
-	a := &Announcers{in: in, Nodes: make([][]string, len(in.Services))}
+	a := &Announcers{in: in}
 	var before []*intent.Service
+	var was [][]string
 	if prev != nil && prev.in.Config == in.Config {
-		a.views, a.shapes, before = prev.views, prev.shapes, prev.in.Services
+		a.views, a.shapes, before, was = prev.views, prev.shapes, prev.in.Services, prev.Nodes
 	} else {
 		a.shapes = map[shape][]string{}
 		for _, n := range in.Config.Nodes {
 			a.views = append(a.views, newView(in.Config, facts(n)))
 		}
 	}
-	at := 0
-	for i, s := range in.Services {
-		for at < len(before) && before[at] != s && before[at].Key.Compare(s.Key) < 0 {
-			at++
-		}
-		if at < len(before) && before[at] == s {
-			a.Nodes[i] = prev.Nodes[at]
-		} else {
-			a.Nodes[i] = a.of(s)
-		}
-		a.Total += len(a.Nodes[i])
+	var fresh []int
+	a.Nodes, _, fresh = carry(before, in.Services, was)
+	for _, i := range fresh {
+		a.Nodes[i] = a.of(in.Services[i])
+	}
+	for _, nodes := range a.Nodes {
+		a.Total += len(nodes)
 	}
 	return a
 }

@@ -3,7 +3,6 @@
 package plan
 
 import (
-	"cmp"
 	"maps"
 	"net/netip"
 	"slices"
@@ -279,33 +278,4 @@ func pick(decisions []Decision, indices []int) []Decision {
 
 func (d *Decision) equal(o Decision) bool {
 	return d.Announce == o.Announce && d.Reason == o.Reason && d.Message == o.Message && slices.Equal(d.Addresses, o.Addresses)
-}
-
-// carry takes the decisions about Services that are the same over to their place
-// among those that are now. It returns the indices of those that went, and of
-// those that are new, whose decisions are left empty.
-func carry(before, now []*intent.Service, was []Decision) (is []Decision, gone, fresh []int) {
-	is = make([]Decision, len(now))
-	i, j := 0, 0
-	for i < len(before) && j < len(now) && before[i] == now[j] {
-		i, j = i+1, j+1
-	}
-	endBefore, endNow := len(before), len(now)
-	for endBefore > i && endNow > j && before[endBefore-1] == now[endNow-1] {
-		endBefore, endNow = endBefore-1, endNow-1
-	}
-	copy(is, was[:i])
-	copy(is[endNow:], was[endBefore:])
-	for i < endBefore || j < endNow {
-		switch {
-		case i < endBefore && j < endNow && before[i] == now[j]:
-			is[j] = was[i]
-			i, j = i+1, j+1
-		case j == endNow, i < endBefore && cmp.Or(before[i].Key.Compare(now[j].Key), -1) < 0:
-			gone, i = append(gone, i), i+1
-		default:
-			fresh, j = append(fresh, j), j+1
-		}
-	}
-	return is, gone, fresh
 }

@@ -102,47 +102,22 @@ func (r *Result) elect(prev *Result) {
 }
 
 // judge fills verdicts and Decisions. It returns those of prev's verdicts that do
-// not stand any more and those that are new. What both begin and end with is
-// taken over all at once, and in between prev's are walked in step.
+// not stand any more and those that are new.
 func (r *Result) judge(prev *Result) (gone, fresh []*verdict) {
-	now := r.in.Services
-	r.verdicts = make([]*verdict, len(now))
-	r.Decisions = make([]Decision, len(now))
-	var before []*intent.Service
-	if prev != nil {
-		before = prev.in.Services
+	if prev == nil {
+		prev = &Result{in: &intent.Intent{}}
 	}
-	at := 0
-	for at < len(now) && at < len(before) && before[at] == now[at] {
-		at++
+	before, now := prev.in.Services, r.in.Services
+	verdicts, went, came := carry(before, now, prev.verdicts)
+	r.verdicts = verdicts
+	r.Decisions, _, _ = carry(before, now, prev.Decisions)
+	for _, i := range went {
+		gone = append(gone, prev.verdicts[i])
 	}
-	end, last := len(now), len(before)
-	for end > at && last > at && before[last-1] == now[end-1] {
-		end, last = end-1, last-1
-	}
-	if prev != nil {
-		copy(r.verdicts, prev.verdicts[:at])
-		copy(r.Decisions, prev.Decisions[:at])
-		copy(r.verdicts[end:], prev.verdicts[last:])
-		copy(r.Decisions[end:], prev.Decisions[last:])
-	}
-	for i := at; i < end; i++ {
-		s := now[i]
-		for at < last && before[at] != s && before[at].Key.Compare(s.Key) < 0 {
-			gone = append(gone, prev.verdicts[at])
-			at++
-		}
-		if at < last && before[at] == s {
-			r.verdicts[i], r.Decisions[i] = prev.verdicts[at], prev.Decisions[at]
-			at++
-			continue
-		}
-		r.verdicts[i] = r.view.judge(s)
-		r.Decisions[i] = r.verdicts[i].decision
-		fresh = append(fresh, r.verdicts[i])
-	}
-	for ; at < last; at++ {
-		gone = append(gone, prev.verdicts[at])
+	for _, i := range came {
+		verdicts[i] = r.view.judge(now[i])
+		r.Decisions[i] = verdicts[i].decision
+		fresh = append(fresh, verdicts[i])
 	}
 	return gone, fresh
 }

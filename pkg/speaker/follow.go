@@ -57,6 +57,10 @@ func (f *follow) Changed() <-chan struct{} { return f.changed }
 func (f *follow) show(ctx context.Context, in *intent.Intent) *intent.Intent {
 	at := 0
 	for _, s := range in.Services {
+		if at < len(f.before) && f.before[at] == s {
+			at++ // as nearly all are; keys need not be compared
+			continue
+		}
 		for at < len(f.before) && f.before[at].Key.Compare(s.Key) < 0 {
 			at++
 		}
