@@ -36,8 +36,8 @@ func (c *Cluster) addStates() {
 
 // StatesChanged receives a value after the ConfigurationStates were first listed,
 // and after one has changed since the value before: one of any node or, with
-// Options.Node, the node's own. The next Read shows it. A StatusWriter also gets one after a change in the status of an
-// object that users write.
+// Options.Node, the node's own. The next Read shows it. A StatusWriter also gets
+// one after a change in the status of an object that users write.
 func (c *Cluster) StatesChanged() <-chan struct{} { return c.states.signal }
 
 // State returns the newest ConfigurationState of that name known, or nil.
