@@ -48,6 +48,8 @@ type Options struct {
 	DrainWait time.Duration
 	// ServiceStatus says whether ServiceBGPStatuses are written; empty: auto.
 	ServiceStatus ServiceStatus
+	// Layer2 says how addresses are announced by ARP and NDP; nil: not at all.
+	Layer2 *Layer2
 }
 
 // Owner identifies the Pod that the speaker runs in.
