@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package scenarios_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"metallb.io/metallb-frr/e2e/product"
+)
+
+// withoutController stops the controller until the test ends, before what the test
+// configured is removed.
+func (w *world) withoutController(t *testing.T, ctx context.Context) {
+	t.Helper()
+	scale := func(ctx context.Context, replicas string, wait ...string) error {
+		_, err := w.Kubectl(ctx, "-n", product.Namespace, "scale", "deployment/controller", "--replicas="+replicas)
+		if err == nil {
+			_, err = w.Kubectl(ctx, append([]string{"-n", product.Namespace}, wait...)...)
+		}
+		return err
+	}
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+		defer cancel()
+		// What was written by hand is not for the controller to see.
+		for _, ns := range w.namespaces {
+			if _, err := w.Kubectl(ctx, "-n", ns, "delete", "services", "--all", "--timeout=30s"); err != nil {
+				t.Error(err)
+			}
+		}
+		if err := scale(ctx, "1", "rollout", "status", "deployment/controller", "--timeout=60s"); err != nil {
+			t.Error(err)
+		}
+	})
+	if err := scale(ctx, "0", "wait", "--for=delete", "pod", "-l", "component=controller", "--timeout=60s"); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// gives writes a Service's addresses, as the controller does.
+func (w *world) gives(t *testing.T, ctx context.Context, namespace, name string, addrs ...netip.Addr) {
+	t.Helper()
+	var s corev1.Service
+	for _, a := range addrs {
+		s.Status.LoadBalancer.Ingress = append(s.Status.LoadBalancer.Ingress, corev1.LoadBalancerIngress{IP: a.String()})
+	}
+	patch, err := json.Marshal(map[string]any{"status": s.Status})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.kubectl(t, ctx, "-n", namespace, "patch", "service", name, "--subresource=status", "--type=merge", "-p", string(patch))
+}
+
+// Two Services with the same addresses, one of each policy, and each with an
+// L2Advertisement of its own that selects it and other nodes: one node announces an
+// address at all times, and it is one that serves both, wherever the endpoints go.
+func TestLayer2SharedAddress(t *testing.T) {
+	ctx, w := begin(t)
+	ns := w.namespace(t, ctx)
+	w.withoutController(t, ctx)
+	all, some := lanService(ns, "all", "web", "Cluster", "who: all", "IPv4", "IPv6"), lanService(ns, "some", "near", "Local", "who: some", "IPv4", "IPv6")
+	w.apply(t, ctx, lanConfig("serviceSelectors: [{matchLabels: {who: all}}]", preferring("n1"))+
+		lanAdvertisement("near", "serviceSelectors: [{matchLabels: {who: some}}]", "nodeSelectors: [{matchExpressions: [{key: kubernetes.io/hostname, operator: In, values: [n2, n3]}]}]")+
+		webPods(ns, "web", everywhere...)+webPods(ns, "near", "n2")+all+strings.ReplaceAll(some, "port: 80,", "port: 81,"))
+	w.podsReady(t, ctx, ns, "web")
+	w.podsReady(t, ctx, ns, "near")
+	addrs := []netip.Addr{netip.MustParseAddr("172.30.0.170"), netip.MustParseAddr("fd00:30::f00:20")}
+	for _, name := range []string{"all", "some"} {
+		w.gives(t, ctx, ns, name, addrs...)
+	}
+
+	var ports []netip.AddrPort // of the one that has endpoints all the time
+	for _, a := range addrs {
+		ports = append(ports, netip.AddrPortFrom(a, 80))
+	}
+	watch, err := product.WatchLAN(ctx, w.Lab, ports...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { watch.Capture.Stop() })
+	// owned waits for both addresses to be answered for by that node; the pods of the
+	// Service with policy Local are its own.
+	owned := func(node string) {
+		t.Helper()
+		ctx, cancel := context.WithTimeout(ctx, waitLimit)
+		defer cancel()
+		for began, i := time.Now(), 0; i < len(addrs); i++ {
+			if _, err := watch.Owned(ctx, began, addrs[i], is(node)); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	near := func(node string) {
+		t.Helper()
+		for _, a := range addrs {
+			w.eventually(t, ctx, "an answer from "+node+" at port 81 of "+a.String(), func() error {
+				tally := product.Requests(ctx, w.LANClient(0), url(netip.AddrPortFrom(a, 81)), 1, 1)
+				if tally.ByNode[node] != 1 {
+					return errors.Join(tally.LastError, errors.New("it was "+tally.String()))
+				}
+				return nil
+			})
+		}
+	}
+	owned("n2")
+	near("n2")
+	w.apply(t, ctx, webPods(ns, "near", "n2", "n3"))
+	w.podsReady(t, ctx, ns, "near")
+	w.kubectl(t, ctx, "-n", ns, "delete", "pod", "near-0", "--timeout=30s")
+	owned("n3")
+	near("n3")
+	w.kubectl(t, ctx, "-n", ns, "delete", "pod", "near-1", "--timeout=30s")
+	owned("n1") // only one has endpoints now, and its advertisement prefers n1
+	w.apply(t, ctx, webPods(ns, "near", "n2"))
+	owned("n2")
+	near("n2")
+
+	outages, err := watch.Stop(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, o := range outages {
+		t.Log(o)
+		if o.Shared > lanOutageLimit || o.Unanswered > lanOutageLimit || o.Outage > lanOutageLimit || o.Requests < 100 {
+			t.Errorf("%s had two owners for %s, was unanswered for %s, and its requests failed for %s; want at most %s of each",
+				o.To, o.Shared, o.Unanswered, o.Outage, lanOutageLimit)
+		}
+	}
+}
