@@ -154,16 +154,22 @@ func (w *LANWatch) Stop(ctx context.Context) ([]LANOutage, error) {
 	}
 	var all []LANOutage
 	for _, r := range w.requests {
-		o := r.outage()
-		o.Owners = record.Tenures(o.To.Addr(), 0)
-		rule := wire.Rule{Addr: o.To.Addr(), Client: w.client, Limit: 1, Apart: lanSilence}
-		for _, v := range record.Check(rule, w.began, until) {
-			long := map[wire.Reason]*time.Duration{wire.NoOwner: &o.Unanswered, wire.TwoOwners: &o.Shared, wire.NotAsked: &o.Unasked}[v.Reason]
-			*long = max(*long, v.Until.Sub(v.From))
-		}
+		o := LANOutage{To: r.to}
+		o.addRequests(r.made)
+		o.addRecord(record, w.client, w.began, until)
 		all = append(all, o)
 	}
 	return all, nil
+}
+
+// addRecord says who answered for the address.
+func (o *LANOutage) addRecord(r wire.Record, client wire.MAC, from, until time.Time) {
+	o.Owners = r.Between(from, until).Tenures(o.To.Addr(), 0)
+	rule := wire.Rule{Addr: o.To.Addr(), Client: client, Limit: 1, Apart: lanSilence}
+	for _, v := range r.Check(rule, from, until) {
+		long := map[wire.Reason]*time.Duration{wire.NoOwner: &o.Unanswered, wire.TwoOwners: &o.Shared, wire.NotAsked: &o.Unasked}[v.Reason]
+		*long = max(*long, v.Until.Sub(v.From))
+	}
 }
 
 // lanRequests are the requests to one port.
@@ -216,14 +222,10 @@ func (r *lanRequests) stop() {
 	<-r.done
 }
 
-// outage says what became of the requests, which have stopped.
-func (r *lanRequests) outage() LANOutage {
-	return outageOf(r.to, r.made)
-}
-
-func outageOf(to netip.AddrPort, made []lanRequest) LANOutage {
+// addRequests says what became of the requests, which have stopped.
+func (o *LANOutage) addRequests(made []lanRequest) {
 	slices.SortFunc(made, func(a, b lanRequest) int { return a.began.Compare(b.began) })
-	o := LANOutage{To: to, Requests: len(made)}
+	o.Requests = len(made)
 	var first time.Time // of those that failed in a row
 	for _, m := range made {
 		if m.err != nil {
@@ -240,5 +242,4 @@ func outageOf(to netip.AddrPort, made []lanRequest) LANOutage {
 			first = time.Time{}
 		}
 	}
-	return o
 }
