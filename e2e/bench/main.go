@@ -28,6 +28,7 @@ var benches = []bench{
 	{"announce", "from the creation of a Service to its address, its routes, its first answer, and back", announce},
 	{"bfd-failover", "from the failure of a node to its next hop gone from the routers, and what a stream loses", failover},
 	{"frr", "one change and a full load, side by side with frr-reload.py", benchFRR},
+	{"l2-failover", "from the failure of a node until another one announces its addresses in layer 2, and what a client misses, also when they move on purpose; RUNS=<n> failures of each kind", l2Lab},
 	{"withdraw-1000", "from the deletion of an advertisement that carries 1,000 routes until all are gone from a router's kernel", withdraw},
 	{"community-1000", "from a community added to 1,000 routes until all have it at a router, with no next hop missing meanwhile", addCommunity},
 }
