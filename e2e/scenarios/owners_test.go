@@ -141,19 +141,29 @@ func (j judgement) turns(a netip.Addr) string {
 	return b.String()
 }
 
-// heard is what was heard of an address but questions to everybody; of answers that
-// follow each other, from one to another, the first.
+// heard is what was heard of an address, as lines have it.
 func (j judgement) heard(a netip.Addr, from, until time.Time) string {
+	return lines(j.Of(a).Between(from, until))
+}
+
+// lines are one for each frame, without questions to everybody; and of answers that
+// follow each other, from one to another, the first alone.
+func lines(r wire.Record) string {
+	type answer struct {
+		addr     netip.Addr
+		mac, dst wire.MAC
+	}
 	var b strings.Builder
-	last := wire.Frame{}
-	for _, f := range j.Of(a).Between(from, until) {
-		if f.Kind == wire.Query && f.Dst.Multicast() {
-			continue
-		}
-		if f.Kind != wire.Claim || f.Kind != last.Kind || f.MAC != last.MAC || f.Dst != last.Dst {
+	last := map[netip.Addr]answer{}
+	for _, f := range r {
+		now := answer{f.Addr, f.MAC, f.Dst}
+		switch {
+		case f.Kind == wire.Query && f.Dst.Multicast():
+		case f.Kind == wire.Claim && last[f.Addr] == now:
+		default:
 			fmt.Fprintln(&b, f)
+			last[f.Addr] = now
 		}
-		last = f
 	}
 	return b.String()
 }

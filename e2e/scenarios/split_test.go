@@ -229,7 +229,7 @@ func (w *world) owned(t *testing.T, ctx context.Context, watch *lab.Watch, after
 	defer cancel()
 	at, err := product.Owned(ctx, w.Lab, watch.Capture, after, want)
 	if err != nil {
-		t.Fatalf("%v; heard of it at last:\n%s", err, watch.Record().Between(time.Now().Add(-2*time.Second), time.Now()))
+		t.Fatalf("%v; heard at last:\n%s", err, lines(watch.Record().Between(time.Now().Add(-2*time.Second), time.Now())))
 	}
 	return at
 }
