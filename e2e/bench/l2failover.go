@@ -143,7 +143,6 @@ func l2Serve(ctx context.Context, l *lab.Lab) (*l2Bench, error) {
 
 // l2Run is what one failure or move has cost: the worse of the two addresses.
 type l2Run struct {
-	first      time.Duration // from a failure to the new owner's first gratuitous frame
 	unanswered time.Duration // nobody answered who was asked
 	outage     time.Duration // a client's requests failed
 	unasked    time.Duration // the machine was too busy to ask

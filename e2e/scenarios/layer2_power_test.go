@@ -56,7 +56,7 @@ func (w *world) localAnswers(t *testing.T, ctx context.Context, all owners, loca
 		w.eventually(t, ctx, fmt.Sprintf("an answer from %s", a), func() error {
 			tally := product.Requests(ctx, w.LANClient(0), url(netip.AddrPortFrom(a, 80)), 4, 2)
 			if tally.ByNode[all[a]] != 4 {
-				return fmt.Errorf("4 requests were answered by %v (%v), want by %s", tally.ByNode, tally.LastError, all[a])
+				return fmt.Errorf("4 requests were answered by %v, want by %s; last error: %w", tally.ByNode, all[a], tally.LastError)
 			}
 			return nil
 		})
