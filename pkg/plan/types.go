@@ -27,11 +27,15 @@ type NodeFacts struct {
 	// Held are the addresses that some speaker has published to announce in
 	// layer 2; nil: none.
 	Held *Held
+	// Passed is the Intent without the endpoints on the node that its kube-proxy
+	// does not pass traffic to yet; nil: there are none. BGP goes by it. In layer
+	// 2 the nodes must agree on who is the best, and so know the same.
+	Passed *intent.Intent
 }
 
-// bgp returns f without what says nothing about BGP.
+// bgp returns f without what is no question of the Config.
 func (f NodeFacts) bgp() NodeFacts {
-	f.Alive, f.Held = nil, nil
+	f.Alive, f.Held, f.Passed = nil, nil, nil
 	return f
 }
 
