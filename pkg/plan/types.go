@@ -4,6 +4,7 @@ package plan
 
 import (
 	"net/netip"
+	"slices"
 
 	"metallb.io/metallb-frr/pkg/bgp"
 	"metallb.io/metallb-frr/pkg/intent"
@@ -149,6 +150,15 @@ type Route struct {
 	// Services contribute to it; more than one where it is an aggregate.
 	// Sorted by key.
 	Services []intent.Key
+}
+
+// Announcement returns that of an address, or nil.
+func (p *NodePlan) Announcement(addr netip.Addr) *Announcement {
+	i, found := slices.BinarySearchFunc(p.Announcements, addr, func(a Announcement, addr netip.Addr) int { return a.Addr.Compare(addr) })
+	if !found {
+		return nil
+	}
+	return &p.Announcements[i]
 }
 
 // Decision says what the node does for one Service over one protocol, and why.
