@@ -35,6 +35,9 @@ type layer2Report struct {
 	foreign []v1beta1.ForeignOwner
 }
 
+// maxListed is the most that the API takes of links, and of foreign owners.
+const maxListed = 1000
+
 // writePause is the least time between two writes of the ConfigurationState: a
 // storm of changes is folded into its last state.
 const writePause = time.Second
@@ -131,7 +134,8 @@ func (s *Speaker) write(ctx context.Context, r report) (bool, error) {
 	status.KeepLastDown(sessions, have.Sessions)
 	want.Status = status.Speaker(have, r.findings, r.refused, sessions, time.Now())
 	if r.layer2.links != nil {
-		want.Status.Links, want.Status.Foreign = r.layer2.links, r.layer2.foreign
+		want.Status.Links = r.layer2.links[:min(len(r.layer2.links), maxListed)]
+		want.Status.Foreign = r.layer2.foreign[:min(len(r.layer2.foreign), maxListed)]
 	}
 	want.Status.Conditions = append(want.Status.Conditions, r.step.Condition(have.Conditions, time.Now()))
 	want.Status.Conditions = append(want.Status.Conditions, r.sync.Condition(have.Conditions, time.Now()))
