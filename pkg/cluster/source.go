@@ -51,6 +51,8 @@ type kind[T client.Object] struct {
 
 	// Where signal is set, it gets the changes in place of Cluster.Changed.
 	signal chan struct{}
+	// told: objects.heard gives all signals but the one of the first list.
+	told bool
 	// only restricts what is watched; nil: nothing does.
 	only client.ListOption
 
@@ -117,7 +119,8 @@ func (c *Cluster) addKinds() {
 		objects: collection[service]{compare: byNamespace[service], same: sameService, writes: c.options.StatusWriter},
 	})
 	if c.options.Node != "" {
-		c.addServiceStatuses()
+		c.addServiceBGPStatuses()
+		c.addServiceL2Statuses()
 	}
 	if !c.options.Endpoints {
 		return
@@ -244,6 +247,7 @@ func (k *kind[T]) update(change func(*collection[T]) change) {
 		k.dirty = true
 	}
 	switch {
+	case k.told:
 	case k.signal != nil && ch != nothing:
 		wake(k.signal)
 	case k.signal != nil:

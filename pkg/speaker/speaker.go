@@ -80,6 +80,8 @@ type Speaker struct {
 	asker     *asker
 	drift     *drift
 	daemons   chan vtysh.DaemonEvent
+	// layer2says is published by report.
+	layer2says layer2Report
 }
 
 // retryFirst and retryMost bound the pause after a pass that failed: FRR may be
