@@ -78,6 +78,7 @@ type Speaker struct {
 	asker     *asker
 	drift     *drift
 	daemons   chan vtysh.DaemonEvent
+	news      *news // of layer 2
 }
 
 // retryFirst and retryMost bound the pause after a pass that failed: FRR may be
@@ -103,6 +104,7 @@ func New(o Options) *Speaker {
 		asker:     newAsker(o.Questions, o.Log),
 		drift:     newDrift(),
 		daemons:   make(chan vtysh.DaemonEvent),
+		news:      newNews(o),
 	}
 	s.statuses = newServiceStatuses(o, s.wake)
 	return s
@@ -124,6 +126,7 @@ func (s *Speaker) Start(ctx context.Context) error {
 	var beside sync.WaitGroup
 	beside.Go(func() { s.publish(ctx) })
 	beside.Go(func() { s.statuses.run(ctx) })
+	beside.Go(func() { s.news.run(ctx) })
 	go s.FRR.Watch(ctx, func(e vtysh.DaemonEvent) {
 		select {
 		case s.daemons <- e:
