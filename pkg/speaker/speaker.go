@@ -82,6 +82,7 @@ type Speaker struct {
 	daemons   chan vtysh.DaemonEvent
 	// layer2says is published by report.
 	layer2says layer2Report
+	news       *news // of layer 2
 }
 
 // retryFirst and retryMost bound the pause after a pass that failed: FRR may be
@@ -107,6 +108,7 @@ func New(o Options) *Speaker {
 		asker:     newAsker(o.Questions, o.Log),
 		drift:     newDrift(),
 		daemons:   make(chan vtysh.DaemonEvent),
+		news:      newNews(o),
 	}
 	s.statuses = newServiceStatuses(o, s.wake)
 	s.layer2, s.l2status = newLayer2(o), newL2Statuses(o)
@@ -133,6 +135,7 @@ func (s *Speaker) Start(ctx context.Context) error {
 	beside.Go(func() { s.publish(ctx) })
 	beside.Go(func() { s.statuses.run(ctx) })
 	beside.Go(func() { s.l2status.run(ctx) })
+	beside.Go(func() { s.news.run(ctx) })
 	go s.FRR.Watch(ctx, func(e vtysh.DaemonEvent) {
 		select {
 		case s.daemons <- e:
