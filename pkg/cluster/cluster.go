@@ -10,6 +10,7 @@ import (
 	"sync"
 
 	"github.com/go-logr/logr"
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/record"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -40,6 +41,9 @@ type Options struct {
 	// none. A speaker keeps of the objects that speakers write its own alone:
 	// those of all nodes change all the time.
 	Node string
+	// Peers is the label selector of the speakers' Pods, as in
+	// "app=metallb,component=speaker"; empty: Pods are not watched.
+	Peers string
 	// Host is the node's name as the source of events; empty for none.
 	Host string
 	// Log gets what the watches report. The zero Logger drops it.
@@ -59,7 +63,10 @@ type Cluster struct {
 	services *kind[service]
 	states   *kind[state]
 	statuses *kind[serviceStatus] // nil without Options.Node
+	pods     *kind[*corev1.Pod]   // nil without Options.Peers
 	own      map[string]ownKind   // those that users write, by kind
+
+	podsRefused sync.Once
 
 	changed chan struct{} // capacity 1
 	// endpoints gets changes of EndpointSlices in its place where the process
@@ -105,6 +112,9 @@ func New(cfg *rest.Config, o Options) (*Cluster, error) {
 		return nil, err
 	}
 	c.addKinds()
+	if err := c.addPods(); err != nil {
+		return nil, err
+	}
 	return c, nil
 }
 
