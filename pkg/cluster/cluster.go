@@ -10,6 +10,7 @@ import (
 	"sync"
 
 	"github.com/go-logr/logr"
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/record"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -40,6 +41,9 @@ type Options struct {
 	// none. Of the ConfigurationStates of other nodes, which change all the
 	// time, a speaker keeps the links alone.
 	Node string
+	// Peers is the label selector of the speakers' Pods, as in
+	// "app=metallb,component=speaker"; empty: Pods are not watched.
+	Peers string
 	// Host is the node's name as the source of events; empty for none.
 	Host string
 	// Log gets what the watches report. The zero Logger drops it.
@@ -60,7 +64,10 @@ type Cluster struct {
 	states   *kind[state]
 	bgp, l2  *ServiceStatuses // nil without Options.Node
 	held     held
+	pods     *kind[*corev1.Pod] // nil without Options.Peers
 	own      map[string]ownKind // those that users write, by kind
+
+	podsRefused sync.Once
 
 	changed chan struct{} // capacity 1
 	// endpoints gets changes of EndpointSlices in its place where the process
@@ -106,6 +113,9 @@ func New(cfg *rest.Config, o Options) (*Cluster, error) {
 		return nil, err
 	}
 	c.addKinds()
+	if err := c.addPods(); err != nil {
+		return nil, err
+	}
 	return c, nil
 }
 

@@ -55,6 +55,8 @@ type kind[T client.Object] struct {
 	told bool
 	// only restricts what is watched; nil: nothing does.
 	only client.ListOption
+	// failed is told why listing or watching failed; may be nil.
+	failed func(error)
 
 	objects collection[T] // under the Cluster's lock
 	dirty   bool
@@ -195,16 +197,25 @@ func (k *kind[T]) watch(ctx context.Context) {
 		ListWithContextFunc: func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) {
 			list := k.list()
 			err := k.cluster.client.List(ctx, list, options(o)...)
+			k.tell(err)
 			return list, err
 		},
 		WatchFuncWithContext: func(ctx context.Context, o metav1.ListOptions) (watch.Interface, error) {
-			return k.cluster.client.Watch(ctx, k.list(), options(o)...)
+			w, err := k.cluster.client.Watch(ctx, k.list(), options(o)...)
+			k.tell(err)
+			return w, err
 		},
 	}
 	log := logr.FromContextOrDiscard(ctx)
 	cache.NewReflectorWithOptions(lw, k.object, k, cache.ReflectorOptions{
 		Name: "metallb", TypeDescription: k.name, Logger: &log,
 	}).RunWithContext(ctx)
+}
+
+func (k *kind[T]) tell(err error) {
+	if err != nil && k.failed != nil {
+		k.failed(err)
+	}
 }
 
 func (k *kind[T]) show(s *intent.Snapshot) bool {

@@ -174,4 +174,7 @@ type Decision struct {
 	// names of BGPPeers, sorted.
 	Addresses []netip.Addr
 	Peers     []string
+	// Links are the interfaces that the L2Advertisements name, where the Reason is
+	// NoMatchingLink; nil: they name none, and the node has none that can.
+	Links []string
 }

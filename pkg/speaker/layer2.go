@@ -9,7 +9,6 @@ import (
 	"net/netip"
 	"slices"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/go-logr/logr"
@@ -21,6 +20,7 @@ import (
 	"metallb.io/metallb-frr/pkg/members"
 	"metallb.io/metallb-frr/pkg/plan"
 	"metallb.io/metallb-frr/pkg/status"
+	"metallb.io/metallb-frr/pkg/telemetry"
 )
 
 // Layer2 says how addresses are announced by ARP and NDP.
@@ -54,10 +54,11 @@ type layer2 struct {
 	Layer2
 	node    string
 	log     logr.Logger
-	engine  atomic.Pointer[l2.Engine] // nil before start
-	members *membership               // nil without Layer2.Members
-	changed chan struct{}             // capacity 1
-	due     *time.Timer               // a look at the engine
+	metrics *telemetry.Layer2
+	engine  *l2.Engine    // nil before start
+	members *membership   // nil without Layer2.Members
+	changed chan struct{} // capacity 1
+	due     *time.Timer   // a look at the engine
 	armed   bool
 	looked  time.Time
 
@@ -70,6 +71,7 @@ type layer2 struct {
 	config   *intent.Config // that the next two were made from
 	ready    *plan.Alive
 	stations map[l2.MAC]string
+	counted  *plan.Alive // in the metrics
 	applied  *plan.Result
 	linksNow []l2.Link // in force
 	foreign  map[netip.Addr]v1beta1.ForeignOwner
@@ -83,7 +85,7 @@ func newLayer2(o Options) *layer2 {
 		return nil
 	}
 	l := &layer2{
-		Layer2: *o.Layer2, node: o.Node, log: o.Log, changed: make(chan struct{}, 1), due: time.NewTimer(time.Hour),
+		Layer2: *o.Layer2, node: o.Node, log: o.Log, metrics: o.Metrics.Layer2, changed: make(chan struct{}, 1), due: time.NewTimer(time.Hour),
 		foreign: map[netip.Addr]v1beta1.ForeignOwner{}, failures: map[string]bool{},
 	}
 	l.due.Stop()
@@ -106,7 +108,7 @@ func (l *layer2) Events() <-chan l2.Event {
 	if l == nil {
 		return nil
 	}
-	return l.engine.Load().Events()
+	return l.engine.Events()
 }
 
 // Due receives a value when it is time to look at what the engine has.
@@ -134,7 +136,8 @@ func (l *layer2) start(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	l.engine.Store(engine)
+	l.engine = engine
+	l.metrics.Count(countsOf(engine))
 	go l.persist(ctx, "interfaces not watched, trying again", func() error {
 		return links.Watch(ctx, links.Options{Trouble: func(err error) { l.log.V(1).Info("interface not read", "node", l.node, "reason", err.Error()) }}, l.linked)
 	})
@@ -186,19 +189,20 @@ func (l *layer2) present() ([]links.Link, *links.Exclusion, bool) {
 	return l.links, l.exclude, l.known && l.excluded
 }
 
-// published returns the links that others are told of; nil: they are not known.
-func (l *layer2) published() []v1beta1.Link {
+// report returns what the node says of itself.
+func (l *layer2) report() layer2Report {
 	if l == nil {
-		return nil
+		return layer2Report{}
 	}
 	all, exclude, known := l.present()
 	if !known {
-		return nil
+		return layer2Report{}
 	}
-	if out := links.Published(all, exclude); out != nil {
-		return out
+	r := layer2Report{links: links.Published(all, exclude), foreign: l.strangers()}
+	if r.links == nil {
+		r.links = []v1beta1.Link{}
 	}
-	return []v1beta1.Link{}
+	return r
 }
 
 // alive returns the nodes that count as alive.
@@ -233,7 +237,8 @@ func (l *layer2) apply(in *intent.Intent, r *plan.Result, waits map[netip.Addr]b
 		return
 	}
 	l.learn(in.Config)
-	d := l2.Desired{Announcements: l.wanted(r, waits, l.alive(in.Config)), Speakers: l.stations}
+	alive := l.alive(in.Config)
+	d := l2.Desired{Announcements: l.wanted(r, waits, alive), Speakers: l.stations}
 	for _, k := range all {
 		if a := k.Answers(exclude); a.Any() {
 			d.Links = append(d.Links, l2.Link{Name: k.Name, Index: k.Index, MAC: l2.MAC(k.MAC), ARP: a.ARP.Reason == "", NDP: a.NDP.Reason == ""})
@@ -242,12 +247,16 @@ func (l *layer2) apply(in *intent.Intent, r *plan.Result, waits map[netip.Addr]b
 	if l.members != nil {
 		d.Since = l.members.since()
 	}
-	if err := l.engine.Load().Apply(d); err != nil && !l.failures[err.Error()] {
+	if err := l.engine.Apply(d); err != nil && !l.failures[err.Error()] {
 		l.failures[err.Error()] = true
 		l.log.Error(err, "layer 2 is not all in force, trying again", "node", l.node)
 	}
 	if l.members != nil {
 		l.members.want(forwarding && l.introduced(in))
+	}
+	if alive != l.counted {
+		l.counted = alive
+		l.metrics.SetAlive(len(alive.Names()))
 	}
 	if was, is := r.ChangedL2(l.applied); len(was)+len(is) > 0 || !slices.Equal(d.Links, l.linksNow) {
 		l.look()
@@ -279,7 +288,7 @@ func (l *layer2) wanted(r *plan.Result, waits map[netip.Addr]bool, alive *plan.A
 	}
 	for i, a := range all {
 		another := slices.ContainsFunc(a.Order, func(n string) bool { return n != l.node && alive.Has(n) })
-		if !a.Own || !waits[a.Addr] || !another || l.engine.Load().Status(a.Addr).State == l2.Owner {
+		if !a.Own || !waits[a.Addr] || !another || l.engine.Status(a.Addr).State == l2.Owner {
 			continue
 		}
 		if !copied {
@@ -313,10 +322,10 @@ func (l *layer2) look() {
 
 // end hands the addresses over to others, and ends.
 func (l *layer2) end() {
-	if l == nil || l.engine.Load() == nil {
+	if l == nil || l.engine == nil {
 		return
 	}
-	engine := l.engine.Load()
+	engine := l.engine
 	defer engine.Close()
 	// From here on nothing becomes ours; and then the others are told.
 	now, cancel := context.WithCancel(context.Background())
@@ -345,7 +354,7 @@ type answered struct {
 // answered returns what the engine announces, sorted by Service.
 func (l *layer2) answered(r *plan.Result) []answered {
 	var out []answered
-	engine := l.engine.Load()
+	engine := l.engine
 	for i := range r.L2 {
 		d := &r.L2[i]
 		var one answered
@@ -374,12 +383,9 @@ func (l *layer2) answered(r *plan.Result) []answered {
 // strangers returns the addresses that stations have which are no speakers',
 // sorted.
 func (l *layer2) strangers() []v1beta1.ForeignOwner {
-	if l == nil {
-		return nil
-	}
 	var out []v1beta1.ForeignOwner
 	for addr, f := range l.foreign {
-		st := l.engine.Load().Status(addr)
+		st := l.engine.Status(addr)
 		if st.State != l2.Foreign {
 			delete(l.foreign, addr)
 			continue
@@ -414,15 +420,4 @@ func (s *Speaker) tellLayer2() {
 	s.gauges.setLayer2(now)
 	s.l2status.offer(now)
 	s.report()
-}
-
-// Layer2Counts calls yield with what happened to each address in layer 2, as
-// l2.Engine.Each does. It may be called from any goroutine.
-func (s *Speaker) Layer2Counts(yield func(netip.Addr, *l2.Counts) bool) {
-	if s.layer2 == nil {
-		return
-	}
-	if engine := s.layer2.engine.Load(); engine != nil {
-		engine.Each(yield)
-	}
 }

@@ -10,17 +10,18 @@ import (
 	"metallb.io/metallb-frr/pkg/intent"
 	"metallb.io/metallb-frr/pkg/l2"
 	"metallb.io/metallb-frr/pkg/plan"
+	"metallb.io/metallb-frr/pkg/telemetry"
 )
 
 func newTestLayer2(t *testing.T) *layer2 {
 	t.Helper()
-	l := newLayer2(Options{Node: "n1", Layer2: &Layer2{}})
+	l := newLayer2(Options{Node: "n1", Layer2: &Layer2{}, Metrics: &telemetry.Speaker{}})
 	engine, err := l2.New(l2.Options{Node: "n1"})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { engine.Close() })
-	l.engine.Store(engine)
+	l.engine = engine
 	return l
 }
 

@@ -25,9 +25,7 @@ type membership struct {
 	now     atomic.Pointer[members.Members] // nil: none, or those of others are not known
 	noticed atomic.Int64                    // when it said something else, since the last pass; 0: it did not
 
-	// Only run touches these.
-	listed bool // where others may be
-	failed string
+	failed string // why it did not begin; only run touches it
 
 	mu    sync.Mutex
 	stop  context.CancelFunc // of the present one; nil: none is wanted
@@ -112,12 +110,11 @@ func (m *membership) run(ctx context.Context) {
 		}
 		m.tell()
 	}()
-	if !m.listed { // nobody can be joined before
+	for m.peers.PeerAddrs() == nil { // not listed yet: nobody can be joined
 		select {
 		case <-ctx.Done():
 			return
 		case <-m.peers.PeersChanged():
-			m.listed = true
 		}
 	}
 	now.Join(m.peers.PeerAddrs())

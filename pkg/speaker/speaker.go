@@ -80,9 +80,7 @@ type Speaker struct {
 	asker     *asker
 	drift     *drift
 	daemons   chan vtysh.DaemonEvent
-	// layer2says is published by report.
-	layer2says layer2Report
-	news       *news // of layer 2
+	news      *news // of layer 2
 }
 
 // retryFirst and retryMost bound the pause after a pass that failed: FRR may be
@@ -278,6 +276,7 @@ func (s *Speaker) pass(ctx context.Context) error {
 	before := s.result
 	s.result = plan.ForNode(before, s.intent, facts)
 	logDecisions(s.Log, before, s.result)
+	s.tellFailures(before)
 	s.layer2.apply(s.intent, s.result, s.follow.addresses(), facts.Forwarding)
 	document, err := frr.Build(s.document, s.result.Plan, s.Document)
 	if err != nil {
