@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/Masterminds/sprig/v3"
 	"github.com/go-logr/logr"
 
 	"metallb.io/metallb-frr/pkg/members"
@@ -283,5 +284,42 @@ func TestMembershipNeedsItsSecret(t *testing.T) {
 	}
 	if _, err := membership(t, "n1", "", "127.0.0.1", port); err != nil {
 		t.Errorf("without a path: %v", err)
+	}
+}
+
+// TestTheChartKnowsEachNumber by the name that makes the flag's.
+func TestTheChartKnowsEachNumber(t *testing.T) {
+	text, err := os.ReadFile("../../deploy/charts/metallb/values.schema.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	type object struct {
+		Properties map[string]json.RawMessage
+	}
+	for _, key := range []string{"speaker", "memberlist", "tuning"} {
+		var o object
+		if err := json.Unmarshal(text, &o); err != nil {
+			t.Fatal(err)
+		}
+		text = o.Properties[key]
+	}
+	var tuning object
+	if err := json.Unmarshal(text, &tuning); err != nil {
+		t.Fatal(err)
+	}
+	kebab := sprig.FuncMap()["kebabcase"].(func(string) string)
+	flags := map[string]bool{}
+	for name := range tuning.Properties {
+		flags["ml-"+kebab(name)] = true
+	}
+	for _, f := range reflect.VisibleFields(reflect.TypeFor[members.Tuning]()) {
+		name := tuningFlag(f.Name)
+		if f.Name != "Heartbeat" && f.Name != "Silence" && !flags[name] { // these are values beside tuning
+			t.Errorf("no value becomes --%s", name)
+		}
+		delete(flags, name)
+	}
+	if len(flags) > 0 {
+		t.Errorf("values become %v, which are no flags", flags)
 	}
 }

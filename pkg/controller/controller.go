@@ -30,6 +30,8 @@ type Options struct {
 	// Owner of the ConfigurationState "controller": the process's pod, so that
 	// it goes with it. None: it stays.
 	Owner []metav1.OwnerReference
+	// MemberSecret is made where it is missing.
+	MemberSecret MemberSecret
 }
 
 // Controller runs the cluster loop. Make one with New.
@@ -41,6 +43,7 @@ type Controller struct {
 	status  *statusWriter
 	// announced tells Services where they are announced from.
 	announced *announced
+	secret    *secretMaker
 
 	// Of the last pass; only the loop touches them.
 	snapshot *intent.Snapshot
@@ -58,6 +61,7 @@ func New(c *cluster.Cluster, o Options) *Controller {
 		cluster: c, options: o, log: o.Log,
 		writer: newWriter(c, o),
 		status: newStatusWriter(c, o), announced: newAnnounced(c, o),
+		secret: newSecretMaker(c, o),
 	}
 }
 
@@ -70,6 +74,7 @@ func (c *Controller) NeedLeaderElection() bool { return true }
 func (c *Controller) Start(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return c.cluster.Start(ctx) })
+	g.Go(func() error { c.secret.run(ctx); return nil })
 	g.Go(func() error {
 		if !c.waitSynced(ctx) {
 			return nil
@@ -139,6 +144,7 @@ func (c *Controller) pass(now time.Time) <-chan time.Time {
 	if snapshot != c.snapshot {
 		c.intent = intent.Resolve(c.intent, snapshot)
 		c.snapshot = snapshot
+		c.secret.seen(snapshot)
 		c.options.Client.Updates.Inc()
 		c.configMetrics()
 	}
