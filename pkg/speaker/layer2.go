@@ -191,9 +191,6 @@ func (l *layer2) present() ([]links.Link, *links.Exclusion, bool) {
 
 // report returns what the node says of itself.
 func (l *layer2) report() layer2Report {
-	if l == nil {
-		return layer2Report{}
-	}
 	all, exclude, known := l.present()
 	if !known {
 		return layer2Report{}

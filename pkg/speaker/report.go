@@ -45,7 +45,10 @@ const writePause = time.Second
 // report hands the present state to publish, in place of one not yet written,
 // and sets the session gauges.
 func (s *Speaker) report() {
-	r := report{refused: s.applied.Refused, step: s.step, sync: s.drift.sync, layer2: s.layer2.report()}
+	if s.layer2 != nil {
+		s.layer2says = s.layer2.report()
+	}
+	r := report{refused: s.applied.Refused, step: s.step, sync: s.drift.sync, layer2: s.layer2says}
 	if s.result != nil {
 		r.findings = slices.Concat(s.Options.Findings, s.intent.Findings, s.result.Findings)
 	}

@@ -81,6 +81,8 @@ type Speaker struct {
 	drift     *drift
 	daemons   chan vtysh.DaemonEvent
 	news      *news // of layer 2
+	// layer2says is published by report.
+	layer2says layer2Report
 }
 
 // retryFirst and retryMost bound the pause after a pass that failed: FRR may be
