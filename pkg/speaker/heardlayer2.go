@@ -13,6 +13,7 @@ import (
 
 	"metallb.io/metallb-frr/pkg/intent"
 	"metallb.io/metallb-frr/pkg/l2"
+	"metallb.io/metallb-frr/pkg/plan"
 	"metallb.io/metallb-frr/pkg/telemetry"
 )
 
@@ -81,8 +82,8 @@ const (
 	failedMessage = "address not announced: no interface for it"
 )
 
-// announceFailed tells a Service that its address is this node's and is not
-// announced, since none of the wanted interfaces can do it; none wanted: all are.
+// announceFailed tells a Service that this node was to announce an address and does
+// not, since none of the wanted interfaces can do it; none wanted: all are.
 // It is told again only when others are wanted, or after a while.
 func (s *Speaker) announceFailed(svc *intent.Service, addr netip.Addr, wanted []string) {
 	n := notice{kind: corev1.EventTypeWarning, reason: eventFailed, service: svc.Key, addr: addr}
@@ -98,6 +99,23 @@ func (s *Speaker) announceFailed(svc *intent.Service, addr netip.Addr, wanted []
 		s.Log.Info(failedMessage, "node", s.Node, "reason", eventFailed, "why", n.message, "addr", addr.String(), "service", svc.Key.String())
 	}
 	s.news.tell(n)
+}
+
+// tellFailures tells the Services that no node can announce since none has an
+// interface for them, where that is new to the node.
+func (s *Speaker) tellFailures(before *plan.Result) {
+	_, fresh := s.result.ChangedL2(before)
+	for _, d := range fresh {
+		if d.Reason != plan.NoMatchingLink {
+			continue
+		}
+		svc := s.intent.Service(d.Service)
+		for _, addr := range svc.Addresses {
+			if s.result.Plan.Announcement(addr) == nil {
+				s.announceFailed(svc, addr, d.Links)
+			}
+		}
+	}
 }
 
 // countsOf are an engine's counts as the metrics want them.
