@@ -63,7 +63,8 @@ type LANOutage struct {
 	Requests, Failed int
 	LastError        error
 	// Outage is the longest time for which requests failed: from when the first
-	// of those in a row began to when the next one that was answered did.
+	// of those in a row began to when the last did, and the pause after it. A
+	// connection that is open when the address moves may fail, and counts.
 	Outage time.Duration
 }
 
@@ -228,18 +229,15 @@ func (o *LANOutage) addRequests(made []lanRequest) {
 	o.Requests = len(made)
 	var first time.Time // of those that failed in a row
 	for _, m := range made {
-		if m.err != nil {
-			o.Failed++
-			o.LastError = m.err
-			if first.IsZero() {
-				first = m.began
-			}
-		}
-		if !first.IsZero() {
-			o.Outage = max(o.Outage, m.began.Sub(first))
-		}
 		if m.err == nil {
 			first = time.Time{}
+			continue
 		}
+		if first.IsZero() {
+			first = m.began
+		}
+		o.Failed++
+		o.LastError = m.err
+		o.Outage = max(o.Outage, m.began.Sub(first)+lanRequestPause)
 	}
 }

@@ -16,13 +16,14 @@ import (
 )
 
 // lanBGP makes all nodes announce the pool lan to both routers, each family over a
-// session of its own.
+// session of its own that BFD watches.
 func (w *world) lanBGP() string {
 	var b strings.Builder
 	b.WriteString(object("BGPAdvertisement", "lan", "{ipAddressPools: [lan]}"))
+	b.WriteString(object("BFDProfile", "lan", "{receiveInterval: 300, transmitInterval: 300, detectMultiplier: 3}"))
 	for _, r := range w.Routers() {
 		for suffix, a := range map[string]netip.Addr{"": r.Addr4, "-v6": r.Addr6} {
-			b.WriteString(object("BGPPeer", r.Name+suffix, fmt.Sprintf("{myASN: 65100, peerASN: 65000, peerAddress: %q}", a)))
+			b.WriteString(object("BGPPeer", r.Name+suffix, fmt.Sprintf("{myASN: 65100, peerASN: 65000, peerAddress: %q, bfdProfile: lan}", a)))
 		}
 	}
 	return b.String()
