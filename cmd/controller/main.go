@@ -48,6 +48,7 @@ type flags struct {
 	namespace, podName, class string
 	ignoreExclude             bool
 	drainOn                   intent.DrainOn
+	secret                    controller.MemberSecret
 	elect                     bool
 	ignored                   []string // those that were given
 }
@@ -62,10 +63,10 @@ func (f *flags) register(fs *flag.FlagSet) {
 		f.drainOn, err = intent.ParseDrainOn(text)
 		return err
 	})
+	fs.StringVar(&f.secret.Name, "ml-secret-name", os.Getenv("METALLB_ML_SECRET_NAME"), "`name` of the Secret with the key that the speakers share, which is made where it is missing (env METALLB_ML_SECRET_NAME); empty: it is not")
+	fs.StringVar(&f.secret.Deployment, "deployment", os.Getenv("METALLB_DEPLOYMENT"), "`name` of the controller's Deployment, with which that Secret goes (env METALLB_DEPLOYMENT); empty: the Secret stays")
 	fs.BoolVar(&f.elect, "leader-elect", true, "work only while holding the Lease "+name+"; false is for a single replica that never overlaps its successor")
 	for _, known := range []struct{ flag, about string }{
-		{"ml-secret-name", "memberlist secret"},
-		{"deployment", "owner of the memberlist secret"},
 		{"cert-dir", "webhook certificate"},
 		{"cert-service-name", "webhook certificate"},
 		{"webhook-mode", "webhooks"},
@@ -164,7 +165,7 @@ func newManager(cfg *rest.Config, log logr.Logger, f *flags, namespace string) (
 }
 
 func newController(ctx context.Context, cfg *rest.Config, log logr.Logger, f *flags, namespace string) (*controller.Controller, error) {
-	o := controller.Options{Log: log}
+	o := controller.Options{Log: log, MemberSecret: f.secret}
 	var err error
 	if o.Client, err = telemetry.NewClient(metrics.Registry); err != nil {
 		return nil, err

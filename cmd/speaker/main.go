@@ -32,6 +32,7 @@ type options struct {
 	class                        string
 	ignoreExclude                bool
 	drain                        drainFlags
+	l2                           layer2Flags
 	conf, vtysh, bmp, frrLog     string
 	frrMetrics                   int
 	serviceStatus                string
@@ -68,6 +69,7 @@ func (o *options) register(fs *flag.FlagSet) {
 	fs.StringVar(&o.class, "lb-class", "", "serve only Services of this loadBalancerClass; empty: only those without one")
 	fs.BoolVar(&o.ignoreExclude, "ignore-exclude-lb", false, "announce from nodes labelled node.kubernetes.io/exclude-from-external-load-balancers too")
 	o.drain.register(fs)
+	o.l2.register(fs)
 	fs.StringVar(&o.conf, "frr-conf", "/etc/frr/frr.conf", "file that keeps FRR's configuration for its own restart")
 	fs.StringVar(&o.vtysh, "vtysh", "vtysh", "command that starts vtysh, words separated by blanks")
 	fs.StringVar(&o.frrRun, "frr-run", "/run/frr", "folder of FRR's sockets, where the end of a daemon is seen")
@@ -88,6 +90,10 @@ func (o *options) run(ctx context.Context, log logr.Logger) error {
 	if err != nil {
 		return err
 	}
+	layer2, err := o.l2.layer2(o.node, log)
+	if err != nil {
+		return err
+	}
 	log.Info("starting", "node", o.node, "version", telemetry.ReadBuild().Version)
 	cfg, err := ctrl.GetConfig()
 	if err != nil {
@@ -95,7 +101,7 @@ func (o *options) run(ctx context.Context, log logr.Logger) error {
 	}
 	c, err := cluster.New(cfg, cluster.Options{
 		Namespace: o.namespace, LoadBalancerClass: o.class, IgnoreExcludeLabel: o.ignoreExclude, DrainOn: drainOn,
-		Endpoints: true, FieldOwner: "metallb-speaker", Node: o.node, Host: o.node, Log: log,
+		Endpoints: true, FieldOwner: "metallb-speaker", Node: o.node, Host: o.node, Peers: o.l2.peers(), Log: log,
 	})
 	if err != nil {
 		return err
@@ -119,7 +125,7 @@ func (o *options) run(ctx context.Context, log logr.Logger) error {
 	if err != nil {
 		return err
 	}
-	s, err := o.speaker(c, driver, questions, listener, log)
+	s, err := o.speaker(c, driver, questions, listener, layer2, log)
 	if err != nil {
 		return err
 	}

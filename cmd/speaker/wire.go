@@ -38,7 +38,7 @@ func (o *options) manager(cfg *rest.Config) (manager.Manager, error) {
 	return m, telemetry.AddProbes(m)
 }
 
-func (o *options) speaker(c *cluster.Cluster, driver, questions *vtysh.Driver, listener *bmp.Listener, log logr.Logger) (*speaker.Speaker, error) {
+func (o *options) speaker(c *cluster.Cluster, driver, questions *vtysh.Driver, listener *bmp.Listener, layer2 *speaker.Layer2, log logr.Logger) (*speaker.Speaker, error) {
 	mode, err := speaker.ParseServiceStatus(o.serviceStatus)
 	if err != nil {
 		return nil, fmt.Errorf("--service-bgp-status: %w", err)
@@ -60,6 +60,7 @@ func (o *options) speaker(c *cluster.Cluster, driver, questions *vtysh.Driver, l
 		Owner:         speaker.Owner{Name: o.pod, UID: o.podUID},
 		ServiceStatus: mode,
 		Findings:      findings,
+		Layer2:        layer2,
 	}), nil
 }
 

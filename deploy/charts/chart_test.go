@@ -99,6 +99,10 @@ func TestValuesTakeEffect(t *testing.T) {
 		"imagePullSecrets[0].name=pull":                  "- name: pull\n",
 		"speaker.frr.metricsPort=9131":                   "--frr-metrics-port=9131\n",
 		"speaker.serviceBGPStatus=never":                 "--service-bgp-status=never\n",
+		"speaker.gratuitousPeriod=0":                     "--l2-gratuitous-period=0s\n",
+		"speaker.wanConfig=true":                         "--ml-wan-config=true\n",
+		"speaker.memberlist.heartbeat=200ms":             "- --ml-heartbeat=200ms\n",
+		"speaker.memberlist.silence=1s":                  "- --ml-silence=1s\n",
 	} {
 		if out, err := render(t, set); err != nil || !strings.Contains(out, want) {
 			t.Errorf("--set %s: no %q in the rendering, %v", set, want, err)
@@ -111,6 +115,7 @@ func TestValuesTakeEffect(t *testing.T) {
 		"speaker.enabled=false":        "DaemonSet",
 		"controller.enabled=false":     "Deployment",
 		"speaker.tolerateMaster=false": "node-role.kubernetes.io",
+		"speaker.wanConfig=null":       "--ml-wan-config",
 	} {
 		if out, err := render(t, set); err != nil || strings.Contains(out, not) {
 			t.Errorf("--set %s: %q is in the rendering, or %v", set, not, err)
@@ -152,18 +157,24 @@ func TestMetalLBValuesThatChangeNothingAreAccepted(t *testing.T) {
 
 func TestWhatCannotBeMetIsRefusedByName(t *testing.T) {
 	for set, want := range map[string]string{
-		"frrk8s.enabled=true":                     "frrk8s.enabled",
-		"speaker.frr.enabled=false":               "speaker.frr.enabled is false",
-		"prometheus.serviceMonitor.enabled=true":  "prometheus.serviceMonitor.enabled is true",
-		"tls.minVersion=VersionTLS12":             "tls.minVersion",
-		"configInline.peers=x":                    "configInline",
-		"speaker.logLevle=debug":                  "logLevle",
-		"speaker.logLevel=loud":                   "/speaker/logLevel",
-		"speaker.frr.drainWait=9":                 "/speaker/frr/drainWait",
-		"speaker.drainOn=cordon":                  "/speaker/drainOn",
-		"speaker.drainOn={two words}":             "/speaker/drainOn/0",
-		"speaker.serviceBGPStatus=sometimes":      "/speaker/serviceBGPStatus",
-		`speaker.frr.templates.neighbour\.tmpl=x`: "neighbour.tmpl",
+		"frrk8s.enabled=true":                                       "frrk8s.enabled",
+		"speaker.frr.enabled=false":                                 "speaker.frr.enabled is false",
+		"prometheus.serviceMonitor.enabled=true":                    "prometheus.serviceMonitor.enabled is true",
+		"tls.minVersion=VersionTLS12":                               "tls.minVersion",
+		"configInline.peers=x":                                      "configInline",
+		"speaker.logLevle=debug":                                    "logLevle",
+		"speaker.logLevel=loud":                                     "/speaker/logLevel",
+		"speaker.frr.drainWait=9":                                   "/speaker/frr/drainWait",
+		"speaker.drainOn=cordon":                                    "/speaker/drainOn",
+		"speaker.drainOn={two words}":                               "/speaker/drainOn/0",
+		"speaker.serviceBGPStatus=sometimes":                        "/speaker/serviceBGPStatus",
+		"speaker.memberlist.tuning.x=1":                             "/speaker/memberlist/tuning",
+		"speaker.memberlist.heartbeat=often":                        "/speaker/memberlist/heartbeat",
+		"speaker.memberlist.mlBindPort=0":                           "/speaker/memberlist/mlBindPort",
+		"speaker.memberlist.enable=false":                           "/speaker/memberlist",
+		"speaker.gratuitousPeriod=-1":                               "/speaker/gratuitousPeriod",
+		"speaker.memberlist.enabled=false,speaker.nodeSelector.a=b": "speaker.nodeSelector is set and speaker.memberlist.enabled false",
+		`speaker.frr.templates.neighbour\.tmpl=x`:                   "neighbour.tmpl",
 	} {
 		out, err := render(t, set)
 		if err == nil {

@@ -76,6 +76,8 @@ var guide = map[string][]string{
 	"kubectl describe service web":                                                                                                 {`nodeAssigned .*announcing from node "n1", "n2", "n3" with protocol "bgp"`},
 	"kubectl -n metallb-system get servicebgpstatuses -l metallb.io/service-name=web,metallb.io/service-namespace=default -o wide": {`(?m)^bgp-\S+ +n1 +web +NS`, `(?m)^bgp-\S+ +n3 +web +NS`},
 	`kubectl -n metallb-system get servicebgpstatuses -l metallb.io/node=worker-1 -o jsonpath='{range .items[*]}{.status.serviceNamespace}/{.status.serviceName}: {.status.peers}{"\n"}{end}'`: {`(?m)^NS/web: \["tor1","tor2"\]$`},
+	"kubectl -n metallb-system get servicel2statuses":                                                                                                     {`(?m)^l2-\S+ +n\d +lan +NS`},
+	`kubectl -n metallb-system logs -l app=metallb,component=speaker -c speaker --tail=-1 | grep '"msg":"address'`:                                        {`"msg":"address announced".*"reason":"Claimed".*"service":"NS/lan"`},
 	"kubectl -n metallb-system get bgppeers":                                                                                                              {`(?m)^tor1 .* 3/3`, `(?m)^tor2 .* 3/3`},
 	"kubectl -n metallb-system describe bgppeer tor1":                                                                                                     {`Established: +3`, `Bfd Up: +3`},
 	"kubectl -n metallb-system get configurationstate speaker-worker-1 -o jsonpath='{.status.sessions}'":                                                  {`"peer":"tor1"`, `"state":"Established"`},
@@ -123,6 +125,7 @@ func TestCommandsOfTheDocuments(t *testing.T) {
 	w.apply(t, ctx, w.torConfig()+webPods(ns, "web", "n2")+service(ns, "web", "Cluster")+
 		object("IPAddressPool", "metallb-pool", `{addresses: [198.51.100.0/28], autoAssign: false}`)+
 		object("L2Advertisement", "extra", `{ipAddressPools: [metallb-pool]}`)+
+		plain(ns, "lan", everywhere, ", annotations: {metallb.io/address-pool: metallb-pool}")+
 		object("Community", "names", `{communities: [{name: lab, value: "65000:100"}]}`))
 	w.podsReady(t, ctx, ns, "web")
 	addr := w.address(t, ctx, ns, "web")

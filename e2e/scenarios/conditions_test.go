@@ -46,14 +46,6 @@ func warned(object, reason string, parts ...string) []verdict {
 	return all
 }
 
-// okLayer2 are the verdicts on a valid L2Advertisement: this version announces
-// over BGP only, and says so.
-func okLayer2(name string) []verdict {
-	all := ok("L2Advertisement " + name)
-	all[1].reason, all[1].parts = "NoLayer2", []string{"in force", "over BGP only"}
-	return all
-}
-
 // says waits until the objects' conditions say so, of the present generation.
 func (w *world) says(t *testing.T, ctx context.Context, verdicts ...verdict) {
 	t.Helper()

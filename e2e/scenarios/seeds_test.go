@@ -62,10 +62,16 @@ func workerConf(router, address string) []string {
 			"neighbor "+address+" activate", "neighbor "+address+" route-map "+address+"-in in", "neighbor "+address+" route-map "+address+"-out out"))
 }
 
+// outside are the verdicts on a pool that is announced in layer 2 and is not of
+// the lab's network.
+func outside(pool, addresses string) []verdict {
+	return warned(pool, "AddressOutsideSubnets", addresses, "in no subnet of the nodes")
+}
+
 var examples = map[string]example{
 	"layer 2": {
 		file:     "000-layer2.yaml",
-		verdicts: append(ok("IPAddressPool first-pool"), okLayer2("layer2-config")...),
+		verdicts: append(ok("L2Advertisement layer2-config"), outside("IPAddressPool first-pool", "192.168.1.240-192.168.1.250")...),
 		pool:     []string{"192.168.1.240", "192.168.1.250"},
 	},
 	"BGP": {
@@ -83,7 +89,7 @@ var examples = map[string]example{
 	"complete": {
 		file:   "000-complete.yaml",
 		labels: map[string]string{"n1": "worker-1", "n2": "worker-2"},
-		verdicts: slices.Concat(ok("IPAddressPool production-public-ips"), okLayer2("layer2-prod"),
+		verdicts: slices.Concat(ok("L2Advertisement layer2-prod"), outside("IPAddressPool production-public-ips", "192.168.1.240-192.168.1.250"),
 			warned("BGPPeer router1", "RouterIDShared", "192.168.0.100", "n1, n2"), warned("BGPPeer router2", "RouterIDShared", "192.168.0.100", "n1, n2"),
 			warned("BGPAdvertisement bgp-prod", "LocalPrefNotSent", "BGPPeer router1, router2")),
 		conf: map[string][]string{"n1": workerConf("router1", "192.168.0.1"), "n2": workerConf("router2", "192.168.0.2")},

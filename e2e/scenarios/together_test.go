@@ -29,8 +29,7 @@ func TestAllExamplesOfTheGuideTogether(t *testing.T) {
 	}
 	w.kubectl(t, ctx, apply...)
 	w.kubectl(t, ctx, "-n", ns, "apply", "-f", "testdata/seeds/000-nginx-test.yaml")
-	w.says(t, ctx, append(okLayer2("layer2-config"), okLayer2("layer2-prod")...)...)
-	w.says(t, ctx, ok("BGPAdvertisement bgp-advert", "BFDProfile fast-failover")...)
+	w.says(t, ctx, ok("L2Advertisement layer2-config", "L2Advertisement layer2-prod", "BGPAdvertisement bgp-advert", "BFDProfile fast-failover")...)
 	w.says(t, ctx, warned("BGPAdvertisement bgp-prod", "LocalPrefNotSent", "BGPPeer router-peer, router2")...)
 	w.overlaps(t, ctx)
 	w.duplicates(t, ctx)
@@ -78,6 +77,9 @@ func (w *world) overlaps(t *testing.T, ctx context.Context) {
 				continue
 			}
 			holder[rng] = p.Name
+		}
+		if p.Name == "first-pool" && v.status == metav1.ConditionTrue {
+			v.reason, v.parts = "AddressOutsideSubnets", []string{"192.168.1.240-192.168.1.250"} // of the nodes
 		}
 		w.says(t, ctx, v)
 		accepted := v

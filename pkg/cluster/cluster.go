@@ -10,6 +10,7 @@ import (
 	"sync"
 
 	"github.com/go-logr/logr"
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/record"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -37,9 +38,12 @@ type Options struct {
 	// metallb-controller or metallb-speaker. Required.
 	FieldOwner string
 	// Node is the name of the node whose speaker this process is; empty for
-	// none. A speaker keeps of the objects that speakers write its own alone:
-	// those of all nodes change all the time.
+	// none. Of the ConfigurationStates of other nodes, which change all the
+	// time, a speaker keeps the links alone.
 	Node string
+	// Peers is the label selector of the speakers' Pods, as in
+	// "app=metallb,component=speaker"; empty: Pods are not watched.
+	Peers string
 	// Host is the node's name as the source of events; empty for none.
 	Host string
 	// Log gets what the watches report. The zero Logger drops it.
@@ -58,8 +62,12 @@ type Cluster struct {
 	peers    *kind[peer]
 	services *kind[service]
 	states   *kind[state]
-	statuses *kind[serviceStatus] // nil without Options.Node
-	own      map[string]ownKind   // those that users write, by kind
+	bgp, l2  *ServiceStatuses // nil without Options.Node
+	held     held
+	pods     *kind[*corev1.Pod] // nil without Options.Peers
+	own      map[string]ownKind // those that users write, by kind
+
+	podsRefused sync.Once
 
 	changed chan struct{} // capacity 1
 	// endpoints gets changes of EndpointSlices in its place where the process
@@ -105,6 +113,9 @@ func New(cfg *rest.Config, o Options) (*Cluster, error) {
 		return nil, err
 	}
 	c.addKinds()
+	if err := c.addPods(); err != nil {
+		return nil, err
+	}
 	return c, nil
 }
 
@@ -145,8 +156,9 @@ func (c *Cluster) Namespace() string { return c.options.Namespace }
 
 // Changed receives a value after something has changed since the last Read that
 // can matter. Changes in quick succession are one value. ConfigurationStates have
-// a signal of their own, StatesChanged, and so have EndpointSlices for a
-// StatusWriter, EndpointsChanged.
+// a signal of their own, StatesChanged, of which a speaker gets what concerns its
+// own object alone; another node's links are told here. EndpointSlices have one
+// for a StatusWriter, EndpointsChanged.
 func (c *Cluster) Changed() <-chan struct{} { return c.changed }
 
 // EndpointsChanged receives a value after an EndpointSlice has changed since the

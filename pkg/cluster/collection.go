@@ -21,6 +21,9 @@ type collection[T client.Object] struct {
 	same    func(a, b T) bool // no difference matters to a Snapshot
 	// writes: we write the kind, so each latest version is kept as it is.
 	writes bool
+	// heard, if not nil, is told of each new version of an object, beside the
+	// one before; the zero T: there is none.
+	heard func(old, now T)
 
 	entries map[types.NamespacedName]entry[T]
 	shown   []T
@@ -60,6 +63,7 @@ func (c *collection[T]) put(obj T) change {
 	case !ok:
 		c.entries[key] = entry[T]{obj, obj}
 		c.insert(obj)
+		c.hear(old.latest, obj)
 		return visible
 	case old.latest.GetUID() == obj.GetUID() && !newer(obj, old.latest):
 		return nothing
@@ -68,8 +72,10 @@ func (c *collection[T]) put(obj T) change {
 			return nothing
 		}
 		c.entries[key] = entry[T]{old.shown, obj}
+		c.hear(old.latest, obj)
 		return internal
 	}
+	c.hear(old.latest, obj)
 	c.entries[key] = entry[T]{obj, obj}
 	if c.compare(old.shown, obj) == 0 {
 		i, _ := slices.BinarySearchFunc(c.shown, old.shown, c.compare)
@@ -100,6 +106,8 @@ func (c *collection[T]) remove(key types.NamespacedName) change {
 	}
 	delete(c.entries, key)
 	c.cut(old.shown)
+	var none T
+	c.hear(old.latest, none)
 	return visible
 }
 
@@ -125,8 +133,10 @@ func (c *collection[T]) replace(objs []T) change {
 
 func (c *collection[T]) fill(objs []T) change {
 	c.entries = make(map[types.NamespacedName]entry[T], len(objs))
+	var none T
 	for _, obj := range objs {
 		c.entries[keyOf(obj)] = entry[T]{obj, obj}
+		c.hear(none, obj)
 	}
 	c.shown, c.shared = objs, false
 	slices.SortFunc(c.shown, c.compare)
@@ -134,6 +144,12 @@ func (c *collection[T]) fill(objs []T) change {
 		return nothing
 	}
 	return visible
+}
+
+func (c *collection[T]) hear(old, now T) {
+	if c.heard != nil {
+		c.heard(old, now)
+	}
 }
 
 // own makes shown an array of our own, with room for extra elements more.

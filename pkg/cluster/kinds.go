@@ -75,6 +75,25 @@ func sameState(a, b *v1beta1.ConfigurationState) bool {
 	return maps.Equal(a.Labels, b.Labels) && sameStateStatus(&a.Status, &b.Status)
 }
 
+// trimLinks keeps of another node's ConfigurationState its links.
+func trimLinks(s *v1beta1.ConfigurationState) *v1beta1.ConfigurationState {
+	t := &v1beta1.ConfigurationState{ObjectMeta: bareMeta(&s.ObjectMeta)}
+	t.Status.Links = s.Status.Links
+	return t
+}
+
+// sameLinks compares links; nil is an object that is not there.
+func sameLinks(a, b *v1beta1.ConfigurationState) bool {
+	var x, y []v1beta1.Link
+	if a != nil {
+		x = a.Status.Links
+	}
+	if b != nil {
+		y = b.Status.Links
+	}
+	return (x == nil) == (y == nil) && apiequality.Semantic.DeepEqual(x, y)
+}
+
 // sameStateStatus compares statuses. Only for links is none not the same as empty.
 func sameStateStatus(a, b *v1beta1.ConfigurationStateStatus) bool {
 	return (a.Links == nil) == (b.Links == nil) && apiequality.Semantic.DeepEqual(a, b)

@@ -36,6 +36,7 @@ func restMapper() meta.RESTMapper {
 	for _, kind := range []string{"Service", "Secret", "ConfigMap", "Pod"} {
 		m.Add(corev1.SchemeGroupVersion.WithKind(kind), meta.RESTScopeNamespace)
 	}
+	m.Add(deploymentKind, meta.RESTScopeNamespace)
 	m.Add(discoveryv1.SchemeGroupVersion.WithKind("EndpointSlice"), meta.RESTScopeNamespace)
 	m.Add(v1beta2.GroupVersion.WithKind(v1beta1.KindBGPPeer), meta.RESTScopeNamespace)
 	for kind, plural := range map[string]string{

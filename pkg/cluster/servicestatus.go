@@ -8,9 +8,9 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"maps"
+	"net/netip"
 	"slices"
 
 	apiequality "k8s.io/apimachinery/pkg/api/equality"
@@ -23,69 +23,167 @@ import (
 	"metallb.io/metallb-frr/pkg/intent"
 )
 
-type serviceStatus = *v1beta1.ServiceBGPStatus
-
-// addServiceStatuses registers the node's own ServiceBGPStatuses. Nobody waits for
-// them to be listed: a speaker announces without.
-func (c *Cluster) addServiceStatuses() {
-	c.statuses = add(c, v1beta1.KindServiceBGPStatus, &v1beta1.ServiceBGPStatus{},
-		func() client.ObjectList { return &v1beta1.ServiceBGPStatusList{} }, trimOwn[serviceStatus], kind[serviceStatus]{
-			namespace: c.options.Namespace,
-			objects:   collection[serviceStatus]{compare: byService, same: sameServiceStatus, writes: true},
-			signal:    make(chan struct{}, 1),
-			only:      client.MatchingLabels{v1beta1.LabelNode: labelValue(c.options.Node)},
-		})
-	delete(c.missing, v1beta1.KindServiceBGPStatus)
+// ServiceStatuses are the objects of one of the kinds ServiceBGPStatus and
+// ServiceL2Status, in which each speaker says which Services its node announces.
+// An object is a *v1beta1.ServiceBGPStatus or a *v1beta1.ServiceL2Status.
+type ServiceStatuses struct {
+	cluster  *Cluster
+	kind     string
+	prefix   string // of names
+	allNodes bool   // those of other nodes are there too
+	empty    func() client.Object
+	objects  *kind[client.Object]
 }
 
-// ServiceOf returns the Service that a ServiceBGPStatus is about, as its labels
-// say.
-func ServiceOf(s *v1beta1.ServiceBGPStatus) intent.Key {
-	return intent.Key{Namespace: s.Labels[v1beta1.LabelServiceNamespace], Name: s.Labels[v1beta1.LabelServiceName]}
+// Announced is what a node says of a Service: peers in a ServiceBGPStatus,
+// addresses and links in a ServiceL2Status.
+type Announced struct {
+	Service intent.Key
+	Peers   []string     // names of BGPPeers, sorted
+	Addrs   []netip.Addr // sorted
+	Links   []string     // sorted; none: all interfaces
 }
 
-func byService(a, b serviceStatus) int {
-	return cmp.Or(ServiceOf(a).Compare(ServiceOf(b)), cmp.Compare(a.Name, b.Name))
+// addServiceBGPStatuses registers the node's own ServiceBGPStatuses.
+func (c *Cluster) addServiceBGPStatuses() {
+	c.bgp = &ServiceStatuses{
+		cluster: c, kind: v1beta1.KindServiceBGPStatus, prefix: "bgp-",
+		empty: func() client.Object { return &v1beta1.ServiceBGPStatus{} },
+	}
+	c.bgp.add(func() client.ObjectList { return &v1beta1.ServiceBGPStatusList{} }, kind[client.Object]{
+		only: client.MatchingLabels{v1beta1.LabelNode: labelValue(c.options.Node)},
+	})
 }
 
-func sameServiceStatus(a, b serviceStatus) bool {
-	return maps.Equal(a.Labels, b.Labels) && apiequality.Semantic.DeepEqual(a.OwnerReferences, b.OwnerReferences) &&
-		apiequality.Semantic.DeepEqual(a.Status, b.Status)
+// addServiceL2Statuses registers the ServiceL2Statuses of all nodes.
+func (c *Cluster) addServiceL2Statuses() {
+	c.l2 = &ServiceStatuses{
+		cluster: c, kind: v1beta1.KindServiceL2Status, prefix: "l2-", allNodes: true,
+		empty: func() client.Object { return &v1beta1.ServiceL2Status{} },
+	}
+	c.l2.add(func() client.ObjectList { return &v1beta1.ServiceL2StatusList{} }, kind[client.Object]{
+		objects: collection[client.Object]{heard: c.held.heard},
+	})
+}
+
+// add registers the kind. Nobody waits for it to be listed: a speaker announces
+// without.
+func (s *ServiceStatuses) add(list func() client.ObjectList, k kind[client.Object]) {
+	k.namespace, k.signal = s.cluster.options.Namespace, make(chan struct{}, 1)
+	k.objects.compare, k.objects.same, k.objects.writes = byService, sameServiceStatus, true
+	s.objects = add(s.cluster, s.kind, s.empty(), list, s.trim, k)
+	delete(s.cluster.missing, s.kind)
+}
+
+// trim keeps of another node's object which addresses of which Service it names.
+func (s *ServiceStatuses) trim(o client.Object) client.Object {
+	if l2, ok := o.(*v1beta1.ServiceL2Status); ok && !s.Own(o) {
+		t := &v1beta1.ServiceL2Status{ObjectMeta: bareMeta(&l2.ObjectMeta)}
+		t.Labels, t.Status.Addresses = l2.Labels, l2.Status.Addresses
+		return t
+	}
+	return trimOwn(o)
 }
 
 // ServiceBGPStatuses returns those of the node in Options.Node, whoever made
-// them, sorted by Service and name. ok is false as long as they have not been
-// listed. The objects must not be changed.
-func (c *Cluster) ServiceBGPStatuses() (all []*v1beta1.ServiceBGPStatus, ok bool) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.statuses.objects.all(), c.statuses.listed
+// them; nil without Options.Node.
+func (c *Cluster) ServiceBGPStatuses() *ServiceStatuses { return c.bgp }
+
+// ServiceL2Statuses returns those of all nodes; nil without Options.Node. Those of
+// others have labels, and addresses in their status, but nothing else.
+func (c *Cluster) ServiceL2Statuses() *ServiceStatuses { return c.l2 }
+
+// Kind returns the kind of the objects.
+func (s *ServiceStatuses) Kind() string { return s.kind }
+
+// All returns the objects sorted by Service and name. ok is false as long as they
+// have not been listed. They must not be changed.
+func (s *ServiceStatuses) All() (all []client.Object, ok bool) {
+	s.cluster.mu.Lock()
+	defer s.cluster.mu.Unlock()
+	return s.objects.objects.all(), s.objects.listed
 }
 
-// ServiceBGPStatusesChanged receives a value after those were first listed, and
-// after one of them has changed since the value before.
-func (c *Cluster) ServiceBGPStatusesChanged() <-chan struct{} { return c.statuses.signal }
+// Changed receives a value after the objects were first listed, and after one of
+// them has changed since the value before.
+func (s *ServiceStatuses) Changed() <-chan struct{} { return s.objects.signal }
 
-// ServiceBGPStatus returns the object that says that the node in Options.Node
-// announces a Service to peers, which are sorted. owner may be nil.
-func (c *Cluster) ServiceBGPStatus(svc intent.Key, peers []string, owner *metav1.OwnerReference) *v1beta1.ServiceBGPStatus {
-	s := &v1beta1.ServiceBGPStatus{}
-	s.Namespace, s.Name = c.options.Namespace, serviceStatusName(c.options.Node, svc)
-	s.Labels = map[string]string{
-		v1beta1.LabelNode: labelValue(c.options.Node), v1beta1.LabelServiceNamespace: svc.Namespace, v1beta1.LabelServiceName: svc.Name,
+// Own reports whether an object is that of the node in Options.Node, as its label
+// says.
+func (s *ServiceStatuses) Own(o client.Object) bool {
+	return o.GetLabels()[v1beta1.LabelNode] == labelValue(s.cluster.options.Node)
+}
+
+// ServiceOf returns the Service that an object is about, as its labels say.
+func ServiceOf(o client.Object) intent.Key {
+	labels := o.GetLabels()
+	return intent.Key{Namespace: labels[v1beta1.LabelServiceNamespace], Name: labels[v1beta1.LabelServiceName]}
+}
+
+func byService(a, b client.Object) int {
+	return cmp.Or(ServiceOf(a).Compare(ServiceOf(b)), cmp.Compare(a.GetName(), b.GetName()))
+}
+
+func sameServiceStatus(a, b client.Object) bool {
+	return maps.Equal(a.GetLabels(), b.GetLabels()) && apiequality.Semantic.DeepEqual(a.GetOwnerReferences(), b.GetOwnerReferences()) &&
+		apiequality.Semantic.DeepEqual(statusOf(a), statusOf(b))
+}
+
+// statusOf returns an object's status.
+func statusOf(o client.Object) any {
+	switch o := o.(type) {
+	case *v1beta1.ServiceBGPStatus:
+		return &o.Status
+	case *v1beta1.ServiceL2Status:
+		return &o.Status
 	}
+	return nil
+}
+
+// about returns the immutable part of an object's status: node, and the Service's
+// name and namespace.
+func about(o client.Object) [3]string {
+	switch o := o.(type) {
+	case *v1beta1.ServiceBGPStatus:
+		return [3]string{o.Status.Node, o.Status.ServiceName, o.Status.ServiceNamespace}
+	case *v1beta1.ServiceL2Status:
+		return [3]string{o.Status.Node, o.Status.ServiceName, o.Status.ServiceNamespace}
+	}
+	return [3]string{}
+}
+
+// New returns the object that says a of the node in Options.Node. owner may be nil.
+func (s *ServiceStatuses) New(a Announced, owner *metav1.OwnerReference) client.Object {
+	node := s.cluster.options.Node
+	o := s.empty()
+	switch o := o.(type) {
+	case *v1beta1.ServiceBGPStatus:
+		o.Status = v1beta1.ServiceBGPStatusStatus{Node: node, ServiceName: a.Service.Name, ServiceNamespace: a.Service.Namespace, Peers: a.Peers}
+	case *v1beta1.ServiceL2Status:
+		o.Status = v1beta1.ServiceL2StatusStatus{Node: node, ServiceName: a.Service.Name, ServiceNamespace: a.Service.Namespace}
+		for _, link := range a.Links {
+			o.Status.Interfaces = append(o.Status.Interfaces, v1beta1.InterfaceInfo{Name: link})
+		}
+		for _, addr := range a.Addrs {
+			o.Status.Addresses = append(o.Status.Addresses, addr.String())
+		}
+	}
+	o.SetNamespace(s.cluster.options.Namespace)
+	o.SetName(s.nameOf(a.Service))
+	o.SetLabels(map[string]string{
+		v1beta1.LabelNode: labelValue(node), v1beta1.LabelServiceNamespace: a.Service.Namespace, v1beta1.LabelServiceName: a.Service.Name,
+	})
 	if owner != nil {
-		s.OwnerReferences = []metav1.OwnerReference{*owner}
+		o.SetOwnerReferences([]metav1.OwnerReference{*owner})
 	}
-	s.Status = v1beta1.ServiceBGPStatusStatus{Node: c.options.Node, ServiceName: svc.Name, ServiceNamespace: svc.Namespace, Peers: peers}
-	return s
+	return o
 }
 
-// serviceStatusName is the same in each life of a speaker, so that making an
-// object twice makes one.
-func serviceStatusName(node string, svc intent.Key) string {
-	sum := sha256.Sum256([]byte(node + "/" + svc.String()))
-	return "bgp-" + hex.EncodeToString(sum[:8])
+// nameOf is the same in each life of a speaker, so that making an object twice
+// makes one.
+func (s *ServiceStatuses) nameOf(svc intent.Key) string {
+	sum := sha256.Sum256([]byte(s.cluster.options.Node + "/" + svc.String()))
+	return s.prefix + hex.EncodeToString(sum[:8])
 }
 
 // labelValue fits a node's name, which may have 253 characters, into a label's
@@ -98,127 +196,159 @@ func labelValue(name string) string {
 	return name[:46] + "-" + hex.EncodeToString(sum[:8])
 }
 
-// IsServiceBGPStatus reports whether have is what ServiceBGPStatus makes of the
-// same arguments. The name does not count, so an object of another maker can stay.
-func (c *Cluster) IsServiceBGPStatus(have *v1beta1.ServiceBGPStatus, svc intent.Key, peers []string, owner *metav1.OwnerReference) bool {
-	s := &have.Status
-	return s.Node == c.options.Node && s.ServiceNamespace == svc.Namespace && s.ServiceName == svc.Name && slices.Equal(s.Peers, peers) &&
-		ServiceOf(have) == svc && have.Labels[v1beta1.LabelNode] == labelValue(c.options.Node) && ownedBy(have, owner)
+// Says reports whether have is what New makes of the same arguments. The name does
+// not count, so an object of another maker can stay.
+func (s *ServiceStatuses) Says(have client.Object, a Announced, owner *metav1.OwnerReference) bool {
+	return about(have) == [3]string{s.cluster.options.Node, a.Service.Name, a.Service.Namespace} &&
+		ServiceOf(have) == a.Service && s.Own(have) && ownedBy(have, owner) && saysMore(have, a)
 }
 
-func ownedBy(have *v1beta1.ServiceBGPStatus, owner *metav1.OwnerReference) bool {
-	return owner == nil || len(have.OwnerReferences) == 1 && apiequality.Semantic.DeepEqual(have.OwnerReferences[0], *owner)
+func saysMore(have client.Object, a Announced) bool {
+	switch o := have.(type) {
+	case *v1beta1.ServiceBGPStatus:
+		return slices.Equal(o.Status.Peers, a.Peers)
+	case *v1beta1.ServiceL2Status:
+		return slices.EqualFunc(o.Status.Interfaces, a.Links, func(i v1beta1.InterfaceInfo, link string) bool { return i.Name == link }) &&
+			slices.EqualFunc(o.Status.Addresses, a.Addrs, sameAddr)
+	}
+	return false
+}
+
+func sameAddr(text string, a netip.Addr) bool {
+	var room [64]byte
+	return text == string(a.AppendTo(room[:0]))
+}
+
+// Covers reports whether each address that another node's object names is one of
+// a's: whoever announces those makes the object untrue.
+func Covers(a Announced, other client.Object) bool {
+	l2, ok := other.(*v1beta1.ServiceL2Status)
+	return ok && !slices.ContainsFunc(l2.Status.Addresses, func(text string) bool {
+		return !slices.ContainsFunc(a.Addrs, func(addr netip.Addr) bool { return sameAddr(text, addr) })
+	})
+}
+
+func ownedBy(have client.Object, owner *metav1.OwnerReference) bool {
+	owners := have.GetOwnerReferences()
+	return owner == nil || len(owners) == 1 && apiequality.Semantic.DeepEqual(owners[0], *owner)
 }
 
 // sameOwned reports whether have has want's labels and, where want names any, its
 // owners.
-func sameOwned(have, want *v1beta1.ServiceBGPStatus) bool {
-	return contains(have.Labels, want.Labels) &&
-		(len(want.OwnerReferences) == 0 || apiequality.Semantic.DeepEqual(have.OwnerReferences, want.OwnerReferences))
+func sameOwned(have, want client.Object) bool {
+	return contains(have.GetLabels(), want.GetLabels()) &&
+		(len(want.GetOwnerReferences()) == 0 || apiequality.Semantic.DeepEqual(have.GetOwnerReferences(), want.GetOwnerReferences()))
 }
 
 // AboutAnother reports whether have's status is about another Service or node than
 // want. Those fields are immutable, so only a new object can be right.
-func AboutAnother(have, want *v1beta1.ServiceBGPStatus) bool {
-	differ := func(have, want string) bool { return have != "" && have != want }
-	return differ(have.Status.Node, want.Status.Node) || differ(have.Status.ServiceName, want.Status.ServiceName) ||
-		differ(have.Status.ServiceNamespace, want.Status.ServiceNamespace)
+func AboutAnother(have, want client.Object) bool {
+	is := about(want)
+	for i, text := range about(have) {
+		if text != "" && text != is[i] {
+			return true
+		}
+	}
+	return false
 }
 
-// WriteServiceBGPStatus makes the object of want's name what want says. have is
-// what ServiceBGPStatuses has of it, or nil. It takes a request for what is kept
-// in the metadata and one for the status, and makes those that are needed.
-func (c *Cluster) WriteServiceBGPStatus(ctx context.Context, have, want *v1beta1.ServiceBGPStatus) error {
+// Write makes the object of want's name what want says. have is what All has of
+// it, or nil. It takes a request for what is kept in the metadata and one for the
+// status, and makes those that are needed.
+func (s *ServiceStatuses) Write(ctx context.Context, have, want client.Object) error {
 	ctx, cancel := context.WithTimeout(ctx, writeLimit)
 	defer cancel()
 	var err error
 	switch {
 	case have == nil:
-		err = c.applyServiceStatus(ctx, want, false)
+		err = s.apply(ctx, want, false)
 	case !sameOwned(have, want):
-		err = c.takeServiceStatus(ctx, have, want)
+		err = s.takeOver(ctx, have, want)
 	}
 	if err != nil {
 		return err
 	}
-	if have != nil && apiequality.Semantic.DeepEqual(have.Status, want.Status) {
+	if have != nil && apiequality.Semantic.DeepEqual(statusOf(have), statusOf(want)) {
 		return nil
 	}
-	return c.applyServiceStatus(ctx, want, true)
+	return s.apply(ctx, want, true)
 }
 
-// applyServiceStatus applies want's metadata, or its status.
-func (c *Cluster) applyServiceStatus(ctx context.Context, want *v1beta1.ServiceBGPStatus, inStatus bool) error {
-	meta := map[string]any{"name": want.Name, "namespace": want.Namespace}
-	body := map[string]any{"apiVersion": v1beta1.GroupVersion.String(), "kind": v1beta1.KindServiceBGPStatus, "metadata": meta}
-	answer := &v1beta1.ServiceBGPStatus{}
-	answer.Namespace, answer.Name = want.Namespace, want.Name
+// apply applies want's metadata, or its status.
+func (s *ServiceStatuses) apply(ctx context.Context, want client.Object, inStatus bool) error {
+	meta := map[string]any{"name": want.GetName(), "namespace": want.GetNamespace()}
+	body := map[string]any{"apiVersion": v1beta1.GroupVersion.String(), "kind": s.kind, "metadata": meta}
+	answer := s.named(want)
 	var err error
 	if inStatus {
-		body["status"] = want.Status
-		err = c.patch(ctx, answer, want, types.ApplyPatchType, body)
+		body["status"] = statusOf(want)
+		err = s.cluster.patch(ctx, answer, want, types.ApplyPatchType, body)
 	} else {
-		meta["labels"] = want.Labels
-		if len(want.OwnerReferences) > 0 {
-			meta["ownerReferences"] = want.OwnerReferences
+		meta["labels"] = want.GetLabels()
+		if owners := want.GetOwnerReferences(); len(owners) > 0 {
+			meta["ownerReferences"] = owners
 		}
 		var data []byte
 		if data, err = json.Marshal(body); err == nil {
-			err = c.client.Patch(ctx, answer, client.RawPatch(types.ApplyPatchType, data),
-				client.FieldOwner(c.options.FieldOwner), client.ForceOwnership)
+			err = s.cluster.client.Patch(ctx, answer, client.RawPatch(types.ApplyPatchType, data),
+				client.FieldOwner(s.cluster.options.FieldOwner), client.ForceOwnership)
 		}
 	}
 	if err != nil {
-		return fmt.Errorf("write ServiceBGPStatus %s of Service %s: %w", want.Name, ServiceOf(want), err)
+		return fmt.Errorf("write %s %s of Service %s: %w", s.kind, want.GetName(), ServiceOf(want), err)
 	}
-	c.statuses.take(answer)
+	s.objects.take(answer)
 	return nil
 }
 
-// takeServiceStatus gives an object that exists want's labels and owners. An apply
-// would leave the owners that another writer has put there.
-func (c *Cluster) takeServiceStatus(ctx context.Context, have, want *v1beta1.ServiceBGPStatus) error {
-	meta := map[string]any{"uid": have.UID, "labels": want.Labels}
-	if len(want.OwnerReferences) > 0 {
-		meta["ownerReferences"] = want.OwnerReferences
+// takeOver gives an object that exists want's labels and owners. An apply would
+// leave the owners that another writer has put there.
+func (s *ServiceStatuses) takeOver(ctx context.Context, have, want client.Object) error {
+	meta := map[string]any{"uid": have.GetUID(), "labels": want.GetLabels()}
+	if owners := want.GetOwnerReferences(); len(owners) > 0 {
+		meta["ownerReferences"] = owners
 	}
 	data, err := json.Marshal(map[string]any{"metadata": meta})
 	if err != nil {
-		return fmt.Errorf("take over ServiceBGPStatus %s: %w", want.Name, err)
+		return fmt.Errorf("take over %s %s: %w", s.kind, want.GetName(), err)
 	}
-	answer := &v1beta1.ServiceBGPStatus{}
-	answer.Namespace, answer.Name = want.Namespace, want.Name
-	err = c.client.Patch(ctx, answer, client.RawPatch(types.MergePatchType, data), client.FieldOwner(c.options.FieldOwner))
+	answer := s.named(want)
+	err = s.cluster.client.Patch(ctx, answer, client.RawPatch(types.MergePatchType, data), client.FieldOwner(s.cluster.options.FieldOwner))
 	if apierrors.IsConflict(err) || apierrors.IsNotFound(err) {
 		err = fmt.Errorf("%w: %w", ErrOutdated, err)
 	}
 	if err != nil {
-		return fmt.Errorf("take over ServiceBGPStatus %s of Service %s: %w", want.Name, ServiceOf(want), err)
+		return fmt.Errorf("take over %s %s of Service %s: %w", s.kind, want.GetName(), ServiceOf(want), err)
 	}
-	c.statuses.take(answer)
+	s.objects.take(answer)
 	return nil
 }
 
-// DeleteServiceBGPStatus removes an object of the node's own. One that is gone is
-// no error.
-func (c *Cluster) DeleteServiceBGPStatus(ctx context.Context, have *v1beta1.ServiceBGPStatus) error {
-	if have.Labels[v1beta1.LabelNode] != labelValue(c.options.Node) {
-		return errors.New("delete ServiceBGPStatus " + have.Name + ": it is another node's")
+// Delete removes an object. One that is gone is no error.
+func (s *ServiceStatuses) Delete(ctx context.Context, have client.Object) error {
+	if !s.allNodes && !s.Own(have) {
+		return fmt.Errorf("delete %s %s: it is another node's", s.kind, have.GetName())
 	}
 	ctx, cancel := context.WithTimeout(ctx, writeLimit)
 	defer cancel()
-	doomed := &v1beta1.ServiceBGPStatus{}
-	doomed.Namespace, doomed.Name = have.Namespace, have.Name
-	err := c.client.Delete(ctx, doomed, client.Preconditions{UID: &have.UID})
+	err := s.cluster.client.Delete(ctx, s.named(have), client.Preconditions{UID: new(have.GetUID())})
 	if err != nil && !apierrors.IsNotFound(err) && !apierrors.IsConflict(err) {
-		return fmt.Errorf("delete ServiceBGPStatus %s of Service %s: %w", have.Name, ServiceOf(have), err)
+		return fmt.Errorf("delete %s %s of Service %s: %w", s.kind, have.GetName(), ServiceOf(have), err)
 	}
 	key := keyOf(have)
-	c.statuses.update(func(all *collection[serviceStatus]) change {
-		if known, ok := all.entries[key]; ok && known.latest.UID == have.UID {
+	s.objects.update(func(all *collection[client.Object]) change {
+		if known, ok := all.entries[key]; ok && known.latest.GetUID() == have.GetUID() {
 			return all.remove(key)
 		}
 		return nothing
 	})
 	return nil
+}
+
+// named returns an object of the kind with nothing but o's name.
+func (s *ServiceStatuses) named(o client.Object) client.Object {
+	n := s.empty()
+	n.SetNamespace(o.GetNamespace())
+	n.SetName(o.GetName())
+	return n
 }

@@ -18,20 +18,20 @@ func TestAnEmptyListIsNews(t *testing.T) {
 	}
 	told := func() bool {
 		select {
-		case <-c.ServiceBGPStatusesChanged():
+		case <-c.ServiceBGPStatuses().Changed():
 			return true
 		default:
 			return false
 		}
 	}
-	if _, listed := c.ServiceBGPStatuses(); listed || told() {
+	if _, listed := c.ServiceBGPStatuses().All(); listed || told() {
 		t.Fatal("the ServiceBGPStatuses are listed before anybody has asked")
 	}
 	for i, news := range []bool{true, false} {
-		if err := c.statuses.Replace(nil, "1"); err != nil {
+		if err := c.bgp.objects.Replace(nil, "1"); err != nil {
 			t.Fatal(err)
 		}
-		if _, listed := c.ServiceBGPStatuses(); !listed || told() != news {
+		if _, listed := c.ServiceBGPStatuses().All(); !listed || told() != news {
 			t.Errorf("list %d: listed %v, want news %v", i+1, listed, news)
 		}
 	}

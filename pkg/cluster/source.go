@@ -51,8 +51,12 @@ type kind[T client.Object] struct {
 
 	// Where signal is set, it gets the changes in place of Cluster.Changed.
 	signal chan struct{}
+	// told: objects.heard gives all signals but the one of the first list.
+	told bool
 	// only restricts what is watched; nil: nothing does.
 	only client.ListOption
+	// failed is told why listing or watching failed; may be nil.
+	failed func(error)
 
 	objects collection[T] // under the Cluster's lock
 	dirty   bool
@@ -117,7 +121,8 @@ func (c *Cluster) addKinds() {
 		objects: collection[service]{compare: byNamespace[service], same: sameService, writes: c.options.StatusWriter},
 	})
 	if c.options.Node != "" {
-		c.addServiceStatuses()
+		c.addServiceBGPStatuses()
+		c.addServiceL2Statuses()
 	}
 	if !c.options.Endpoints {
 		return
@@ -192,16 +197,25 @@ func (k *kind[T]) watch(ctx context.Context) {
 		ListWithContextFunc: func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) {
 			list := k.list()
 			err := k.cluster.client.List(ctx, list, options(o)...)
+			k.tell(err)
 			return list, err
 		},
 		WatchFuncWithContext: func(ctx context.Context, o metav1.ListOptions) (watch.Interface, error) {
-			return k.cluster.client.Watch(ctx, k.list(), options(o)...)
+			w, err := k.cluster.client.Watch(ctx, k.list(), options(o)...)
+			k.tell(err)
+			return w, err
 		},
 	}
 	log := logr.FromContextOrDiscard(ctx)
 	cache.NewReflectorWithOptions(lw, k.object, k, cache.ReflectorOptions{
 		Name: "metallb", TypeDescription: k.name, Logger: &log,
 	}).RunWithContext(ctx)
+}
+
+func (k *kind[T]) tell(err error) {
+	if err != nil && k.failed != nil {
+		k.failed(err)
+	}
 }
 
 func (k *kind[T]) show(s *intent.Snapshot) bool {
@@ -244,6 +258,7 @@ func (k *kind[T]) update(change func(*collection[T]) change) {
 		k.dirty = true
 	}
 	switch {
+	case k.told:
 	case k.signal != nil && ch != nothing:
 		wake(k.signal)
 	case k.signal != nil:

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	apiequality "k8s.io/apimachinery/pkg/api/equality"
@@ -27,11 +28,46 @@ func (c *Cluster) addStates() {
 		objects:   collection[state]{compare: byName[state], same: sameState, writes: true},
 		signal:    make(chan struct{}, 1),
 	}
+	trim := trimOwn[state]
 	if c.options.Node != "" {
-		k.only = client.MatchingFields{"metadata.name": v1beta1.SpeakerStatePrefix + c.options.Node}
+		trim = c.trimState
+		k.told, k.objects = true, collection[state]{compare: byName[state], same: c.sameForSpeaker, heard: c.heardState}
 	}
 	c.states = add(c, v1beta1.KindConfigurationState, &v1beta1.ConfigurationState{},
-		func() client.ObjectList { return &v1beta1.ConfigurationStateList{} }, trimOwn[state], k)
+		func() client.ObjectList { return &v1beta1.ConfigurationStateList{} }, trim, k)
+}
+
+// isOwn reports whether a ConfigurationState is that of Options.Node.
+func (c *Cluster) isOwn(s state) bool {
+	node, ok := strings.CutPrefix(s.Name, v1beta1.SpeakerStatePrefix)
+	return ok && node == c.options.Node
+}
+
+// trimState keeps of a ConfigurationState what a speaker needs.
+func (c *Cluster) trimState(s state) state {
+	if c.isOwn(s) {
+		return trimOwn(s)
+	}
+	return trimLinks(s)
+}
+
+// sameForSpeaker reports whether nothing that a speaker needs differs.
+func (c *Cluster) sameForSpeaker(a, b state) bool {
+	if c.isOwn(a) {
+		return sameState(a, b) && apiequality.Semantic.DeepEqual(a.OwnerReferences, b.OwnerReferences)
+	}
+	return sameLinks(a, b)
+}
+
+// heardState tells a speaker of a change: who writes the own object, of that; who
+// decides, of links alone.
+func (c *Cluster) heardState(old, now state) {
+	if !sameLinks(old, now) {
+		c.note(visible)
+	}
+	if old != nil && c.isOwn(old) || now != nil && c.isOwn(now) {
+		wake(c.states.signal)
+	}
 }
 
 // StatesChanged receives a value after the ConfigurationStates were first listed,
@@ -40,7 +76,8 @@ func (c *Cluster) addStates() {
 // one after a change in the status of an object that users write.
 func (c *Cluster) StatesChanged() <-chan struct{} { return c.states.signal }
 
-// State returns the newest ConfigurationState of that name known, or nil.
+// State returns the newest ConfigurationState of that name known, or nil. With
+// Options.Node, one of another node has links and nothing else.
 func (c *Cluster) State(name string) *v1beta1.ConfigurationState {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -11,6 +11,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -76,12 +77,20 @@ func servicePatch(latest *corev1.Service, want status.Service) map[string]any {
 		}
 		meta["annotations"] = map[string]any{v1beta1.AnnotationAllocatedFromPool: value}
 	}
-	if have := status.Find(latest.Status.Conditions, v1beta1.ConditionAddressAssigned); !status.SameCondition(have, want.Condition) {
-		var condition any = want.Condition
-		if want.Condition == nil {
-			condition = map[string]any{"type": v1beta1.ConditionAddressAssigned, "$patch": "delete"}
+	var conditions []any
+	for kind, want := range map[string]*metav1.Condition{
+		v1beta1.ConditionAddressAssigned: want.Condition, v1beta1.ConditionAddressConflict: want.Conflict,
+	} {
+		switch have := status.Find(latest.Status.Conditions, kind); {
+		case status.SameCondition(have, want):
+		case want == nil:
+			conditions = append(conditions, map[string]any{"type": kind, "$patch": "delete"})
+		default:
+			conditions = append(conditions, want)
 		}
-		part["conditions"] = []any{condition}
+	}
+	if conditions != nil {
+		part["conditions"] = conditions
 	}
 	if len(meta) == 0 && len(part) == 0 {
 		return nil

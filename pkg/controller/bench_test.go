@@ -62,7 +62,7 @@ func assignedService(name string, addr netip.Addr, now time.Time) *corev1.Servic
 	svc.Spec.Type = corev1.ServiceTypeLoadBalancer
 	svc.Spec.ClusterIPs = []string{"10.96.0.1"}
 	svc.Status.LoadBalancer.Ingress = []corev1.LoadBalancerIngress{{IP: addr.String()}}
-	want := status.ForService(svc, ipam.Outcome{Addresses: []netip.Addr{addr}, Pool: "p"}, now)
+	want := status.ForService(svc, ipam.Outcome{Addresses: []netip.Addr{addr}, Pool: "p"}, nil, now)
 	svc.Status.Conditions = []metav1.Condition{*want.Condition}
 	return svc
 }

@@ -14,6 +14,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"metallb.io/metallb-frr/pkg/api/v1beta1"
 	"metallb.io/metallb-frr/pkg/cluster"
 	"metallb.io/metallb-frr/pkg/intent"
 	"metallb.io/metallb-frr/pkg/ipam"
@@ -29,6 +30,8 @@ type Options struct {
 	// Owner of the ConfigurationState "controller": the process's pod, so that
 	// it goes with it. None: it stays.
 	Owner []metav1.OwnerReference
+	// MemberSecret is made where it is missing.
+	MemberSecret MemberSecret
 }
 
 // Controller runs the cluster loop. Make one with New.
@@ -40,11 +43,14 @@ type Controller struct {
 	status  *statusWriter
 	// announced tells Services where they are announced from.
 	announced *announced
+	secret    *secretMaker
 
 	// Of the last pass; only the loop touches them.
 	snapshot *intent.Snapshot
 	intent   *intent.Intent
 	usage    map[string]ipam.Usage
+	// conflicts are those that the pass after it writes on Services.
+	conflicts *status.Conflicts
 }
 
 // New returns a Controller that works on c, which it starts itself: its caches
@@ -55,6 +61,7 @@ func New(c *cluster.Cluster, o Options) *Controller {
 		cluster: c, options: o, log: o.Log,
 		writer: newWriter(c, o),
 		status: newStatusWriter(c, o), announced: newAnnounced(c, o),
+		secret: newSecretMaker(c, o),
 	}
 }
 
@@ -67,6 +74,7 @@ func (c *Controller) NeedLeaderElection() bool { return true }
 func (c *Controller) Start(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return c.cluster.Start(ctx) })
+	g.Go(func() error { c.secret.run(ctx); return nil })
 	g.Go(func() error {
 		if !c.waitSynced(ctx) {
 			return nil
@@ -105,7 +113,7 @@ func (c *Controller) loop(ctx context.Context) {
 			case <-ctx.Done():
 				return
 			case <-c.cluster.StatesChanged():
-				c.heard()
+				wait = !c.heard()
 			case <-c.cluster.EndpointsChanged():
 				wake(c.announced.work)
 			case <-c.cluster.Changed():
@@ -120,11 +128,13 @@ func (c *Controller) loop(ctx context.Context) {
 }
 
 // heard takes in what speakers report. With hundreds of nodes that is all the
-// time, so nothing is decided anew for it.
-func (c *Controller) heard() {
+// time, so nothing is decided anew for it, but where addresses are found in
+// conflict, or are no longer: then it reports that a pass is due.
+func (c *Controller) heard() bool {
 	now := *c.snapshot // of the last pass, which what was decided then belongs to
 	now.States = c.cluster.Read().States
 	c.status.offer(view{snapshot: &now, intent: c.intent, usage: c.usage})
+	return !status.NewConflicts(now.States, c.intent.Nodes).Equal(c.conflicts)
 }
 
 // pass decides everything anew and hands over what differs. The channel it
@@ -134,10 +144,12 @@ func (c *Controller) pass(now time.Time) <-chan time.Time {
 	if snapshot != c.snapshot {
 		c.intent = intent.Resolve(c.intent, snapshot)
 		c.snapshot = snapshot
+		c.secret.seen(snapshot)
 		c.options.Client.Updates.Inc()
 		c.configMetrics()
 	}
 	outcomes, usage := ipam.Assign(c.intent, c.writer.assumed())
+	c.conflicts = status.NewConflicts(snapshot.States, c.intent.Nodes)
 	c.writer.begin(now)
 	c.offer(outcomes, now)
 	next := c.writer.end(now)
@@ -157,8 +169,8 @@ func (c *Controller) offer(outcomes []ipam.Outcome, now time.Time) {
 	for _, svc := range c.snapshot.Services {
 		key := intent.Key{Namespace: svc.Namespace, Name: svc.Name}
 		if len(outcomes) > 0 && outcomes[0].Service == key {
-			if out := &outcomes[0]; !status.Settled(svc, out) {
-				want := status.ForService(svc, *out, now)
+			if out := &outcomes[0]; !status.Settled(svc, out, c.conflicts) {
+				want := status.ForService(svc, *out, c.conflicts, now)
 				c.writer.offer(job{key: key, svc: svc, want: want, outcome: *out, urgent: !sameClaim(svc, want)})
 			}
 			outcomes = outcomes[1:]
@@ -172,7 +184,8 @@ func (c *Controller) offer(outcomes []ipam.Outcome, now time.Time) {
 
 // sameClaim reports whether want leaves addresses and pool as they are.
 func sameClaim(svc *corev1.Service, want status.Service) bool {
-	want.Condition = status.Find(svc.Status.Conditions, conditionType)
+	want.Condition = status.Find(svc.Status.Conditions, v1beta1.ConditionAddressAssigned)
+	want.Conflict = status.Find(svc.Status.Conditions, v1beta1.ConditionAddressConflict)
 	return want.Same(svc)
 }
 

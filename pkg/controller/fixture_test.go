@@ -88,7 +88,7 @@ func (f *fixture) controller() (stop func()) {
 	return f.controllerAs(cluster.Options{})
 }
 
-func (f *fixture) controllerAs(o cluster.Options) (stop func()) {
+func (f *fixture) controllerAs(o cluster.Options, edits ...func(*controller.Options)) (stop func()) {
 	f.t.Helper()
 	o.Endpoints = true
 	o.Namespace, o.StatusWriter, o.FieldOwner, o.Log = namespace, true, "metallb-controller", testr.New(f.t)
@@ -105,6 +105,9 @@ func (f *fixture) controllerAs(o cluster.Options) (stop func()) {
 	}
 	if options.Allocator, err = telemetry.NewAllocator(registry); err != nil {
 		f.t.Fatal(err)
+	}
+	for _, edit := range edits {
+		edit(&options)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)

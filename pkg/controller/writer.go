@@ -12,7 +12,6 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
-	"metallb.io/metallb-frr/pkg/api/v1beta1"
 	"metallb.io/metallb-frr/pkg/cluster"
 	"metallb.io/metallb-frr/pkg/intent"
 	"metallb.io/metallb-frr/pkg/ipam"
@@ -30,8 +29,6 @@ const (
 	// time up to lastRetry.
 	firstRetry = 50 * time.Millisecond
 	lastRetry  = 30 * time.Second
-
-	conditionType = v1beta1.ConditionAddressAssigned
 )
 
 // job is a write that a Service needs.

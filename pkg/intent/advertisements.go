@@ -250,7 +250,6 @@ func (r *resolver) l2Advertisements() {
 		}
 		ad.Name = o.Name
 		ad.Pools = r.poolsOf(ref, spec.IPAddressPools, spec.IPAddressPoolSelectors)
-		r.find(Finding{Object: ref, Severity: Warning, Reason: NoLayer2, Message: "this version announces over BGP only: nobody answers ARP or NDP for the addresses; add a BGPAdvertisement and a BGPPeer"})
 		r.c.L2Ads = append(r.c.L2Ads, ad)
 	}
 }

@@ -5,6 +5,7 @@ package intent
 import (
 	"cmp"
 	"net/netip"
+	"slices"
 	"time"
 
 	"go4.org/netipx"
@@ -303,6 +304,15 @@ func AnySelects(selectors []labels.Selector, set labels.Set) bool {
 		}
 	}
 	return len(selectors) == 0
+}
+
+// Service returns that of a key, or nil.
+func (in *Intent) Service(key Key) *Service {
+	i, found := slices.BinarySearchFunc(in.Services, key, func(s *Service, k Key) int { return s.Key.Compare(k) })
+	if !found {
+		return nil
+	}
+	return in.Services[i]
 }
 
 // Node returns the node of that name, or nil.

@@ -77,8 +77,6 @@ const (
 const (
 	// DisableMPIgnored: disableMP has no effect.
 	DisableMPIgnored Reason = "DisableMPIgnored"
-	// NoLayer2: an L2Advertisement, and this version does not announce in layer 2.
-	NoLayer2 Reason = "NoLayer2"
 	// InvalidL2Weight: the annotation metallb.io/l2-weight of a Node is no whole
 	// number from -100 to 100. It counts as 0.
 	InvalidL2Weight Reason = "InvalidL2Weight"

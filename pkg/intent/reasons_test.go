@@ -142,8 +142,6 @@ var advertisementRows = []reasonRow{
 	{"unknown alias", ad("x", "{communities: [gone]}"), intent.CommunityNotFound, intent.Unresolved, "BGPAdvertisement x", "spec.communities[0]", "gone", []string{"invalid community format", "define it"}},
 	{"no-advertise", ad("x", `{communities: ["65535:65282"]}`), intent.NoAdvertise, intent.Warning, "BGPAdvertisement x", "spec.communities[0]", "65535:65282", []string{"65535:65281"}},
 	{"no-advertise by an alias", community("c", `{communities: [{name: quiet, value: "65535:65282"}]}`) + ad("x", `{communities: [quiet]}`), intent.NoAdvertise, intent.Warning, "BGPAdvertisement x", "spec.communities[0]", "quiet", []string{"65535:65281"}},
-	{"layer 2", l2ad("x", "{}"), intent.NoLayer2, intent.Warning, "L2Advertisement x", "", "", []string{"BGP only", "add a BGPAdvertisement"}},
-	{"layer 2", l2ad("x", "{}"), intent.NoLayer2, intent.Warning, "L2Advertisement x", "", "", []string{"add a BGPAdvertisement and a BGPPeer"}},
 	{"layer 2: unknown pool", l2ad("x", "{ipAddressPools: [gone]}"), intent.PoolNotFound, intent.Unresolved, "L2Advertisement x", "spec.ipAddressPools[0]", "gone", []string{"create it"}},
 	{"layer 2: pool listed twice", l2ad("x", "{ipAddressPools: [gone, gone]}"), intent.DuplicateEntry, intent.Invalid, "L2Advertisement x", "spec.ipAddressPools[1]", "gone", []string{"remove one"}},
 	{"layer 2: preference", l2ad("x", "{preferredNodeSelectors: [{weight: 1, preference: {matchExpressions: [{key: a, operator: Near}]}}]}"), intent.InvalidSelector, intent.Invalid, "L2Advertisement x", "spec.preferredNodeSelectors[0].preference", "", []string{"matchLabels"}},
@@ -217,9 +215,7 @@ func TestNoFindings(t *testing.T) {
 		service("s", ", annotations: {metallb.io/loadBalancerIPs: '192.0.2.9, 2001:db8::9'}", "")
 	in := resolve(t, manifests)
 	for _, f := range in.Findings {
-		if f.Reason != intent.NoLayer2 {
-			t.Errorf("unexpected finding: %s %s", f.Reason, f)
-		}
+		t.Errorf("unexpected finding: %s %s", f.Reason, f)
 	}
 	if len(in.Pools) != 2 || len(in.Peers) != 3 || len(in.BGPAds) != 2 || len(in.L2Ads) != 1 || len(in.BFDProfiles) != 2 || len(in.Services) != 1 {
 		t.Errorf("not everything is in force: %+v", in.Config)

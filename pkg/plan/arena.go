@@ -34,8 +34,9 @@ type contest struct {
 // standing is what the advertisements say of one node.
 type standing struct {
 	// reason is why the node is no candidate; empty: it is one.
-	reason intent.Reason
-	score  int
+	reason  intent.Reason
+	leaving bool // and it is that the node is out of service
+	score   int
 	// links are those to announce on, sorted; nil: all.
 	links []string
 }
@@ -144,7 +145,7 @@ func (a *arena) standing(key string, n *intent.Node) standing {
 	switch {
 	case st.reason != "":
 	case n.Leaving != nil:
-		st.reason = leavingReasons[n.Leaving.Cause]
+		st.reason, st.leaving = leavingReasons[n.Leaving.Cause], true
 	case n.Links != nil && !slices.ContainsFunc(n.Links, st.uses):
 		st.reason = NoMatchingLink
 	}

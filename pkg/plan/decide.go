@@ -58,6 +58,7 @@ func (e *elections) askSelf(c *contest, s *intent.Service, d *Decision) {
 	case d.Reason == NodeNotSelected:
 		d.Message = fmt.Sprintf("no L2Advertisement that covers the Service selects node %s", name)
 	case d.Reason == NoMatchingLink:
+		d.Links = c.standings[e.self].links
 		d.Message = linksText(e.arena.nodes[e.self], c.standings[e.self].links)
 	case d.Reason != "":
 		d.Message = e.arena.nodes[e.self].Leaving.Message

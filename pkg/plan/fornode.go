@@ -21,7 +21,7 @@ type Result struct {
 	L2       []Decision
 	Findings []intent.Finding
 
-	in       *intent.Intent
+	in       *intent.Intent // as BGP goes by it
 	facts    NodeFacts
 	view     *view
 	layer2   *elections
@@ -74,6 +74,9 @@ func decisionsOf(verdicts []*verdict) []Decision {
 func ForNode(prev *Result, in *intent.Intent, facts NodeFacts) *Result {
 	r := &Result{in: in, facts: facts, made: new(mark)}
 	r.elect(prev)
+	if facts.Passed != nil {
+		r.in = facts.Passed
+	}
 	if prev != nil && prev.in.Config == in.Config && prev.facts.bgp() == facts.bgp() {
 		r.view = prev.view
 	} else {
@@ -229,4 +232,13 @@ func (rs *routes) patch(prev *Router, i int, touched []netip.Prefix) *Router {
 		}
 	}
 	return &r
+}
+
+// Sharing returns the Services that have an address and may be announced in layer
+// 2, sorted by key; none where there is no L2Advertisement.
+func (r *Result) Sharing(addr netip.Addr) []*intent.Service {
+	if s := r.layer2.seat(addr); s != nil {
+		return s.services
+	}
+	return nil
 }

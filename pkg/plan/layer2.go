@@ -17,7 +17,9 @@ type Announcement struct {
 	// Own: of the nodes in Order that are alive, this node is the best.
 	Own bool
 	// Order are the nodes that can announce the address, the best first,
-	// whether they are alive or not.
+	// whether they are alive or not; behind them those that would if they were
+	// not out of service: one that has the address answers for it until another
+	// one does.
 	Order []string
 	// Links are the interfaces to answer on, sorted; nil: all that can.
 	Links []string

@@ -149,8 +149,9 @@ func TestCandidates(t *testing.T) {
 		{"the one in the subnet has no endpoint", l2base + links("n1", "eth0 192.0.2.1/24") + links("n2", "eth0 198.51.100.2/24") + links("n3", "eth0 198.51.100.3/24") + every + service("s", "192.0.2.7", local, "n2"), "n2"},
 		{"Local", l2base + every + service("s", "192.0.2.7", local, "n1", "n2"), "n1 n2"},
 		{"no endpoint", l2base + every + service("s", "192.0.2.7", ""), ""},
-		{"a node that leaves", plain("n1", "") + plain("n2", "") + node("n3", ", labels: {node.kubernetes.io/exclude-from-external-load-balancers: ''}", ready) + l2pool + every + s, "n1 n2"},
-		{"a node without network", plain("n1", "") + plain("n2", "") + node("n3", "", "conditions: [{type: NetworkUnavailable, status: 'True'}]") + l2pool + every + s, "n1 n2"},
+		{"a node that leaves", plain("n1", "") + plain("n2", "") + node("n3", ", labels: {node.kubernetes.io/exclude-from-external-load-balancers: ''}", ready) + l2pool + every + s, "n1 n2 n3"},
+		{"a node that leaves with the preference", plain("n1", "") + plain("n2", "") + node("n3", ", annotations: {metallb.io/l2-weight: '9'}, labels: {node.kubernetes.io/exclude-from-external-load-balancers: ''}", ready) + l2pool + every + s, "n1 n2 n3"},
+		{"a node without network", plain("n1", "") + plain("n2", "") + node("n3", "", "conditions: [{type: NetworkUnavailable, status: 'True'}]") + l2pool + every + s, "n1 n2 n3"},
 		{"no advertisement", l2base + s, ""},
 	} {
 		in := intent.Resolve(nil, read(t, row.manifests))
@@ -225,5 +226,38 @@ func TestOwnerForwards(t *testing.T) {
 	}
 	if r = plan.ForNode(r, in, plan.NodeFacts{Name: "n3", Forwarding: true}); !r.Plan.Announcements[0].Own || !r.L2[0].Announce {
 		t.Errorf("when it does: %+v, %+v", r.Plan.Announcements, r.L2)
+	}
+}
+
+// A node that leaves announces nothing, also where no other can; it stays behind
+// all others, so that it answers until one of them does.
+func TestLeavingNodeOwnsNothing(t *testing.T) {
+	const leaving = ", labels: {node.kubernetes.io/exclude-from-external-load-balancers: ''}"
+	s := service("s", "192.0.2.7", "", "n1")
+	both := intent.Resolve(nil, read(t, node("n1", leaving, ready)+node("n2", leaving, ready)+l2pool+every+s))
+	if got, order := owner(t, both, "192.0.2.7", nil); got != "" || order != "" {
+		t.Errorf("all leave: owner %q, order %q; want none", got, order)
+	}
+	one := intent.Resolve(nil, read(t, plain("n1", "")+node("n3", leaving, ready)+l2pool+every+s))
+	if got, order := owner(t, one, "192.0.2.7", plan.NewAlive("n3")); got != "" || order != "n1 n3" {
+		t.Errorf("only the one that leaves is alive: owner %q, order %q; want none, n1 n3", got, order)
+	}
+}
+
+// What kube-proxy does not pass on yet is no business of layer 2, where all nodes
+// must know the same.
+func TestPassedIsForBGP(t *testing.T) {
+	manifests := l2base + every + peer("tor1", "10.0.0.1", "") + ad("x", "")
+	in := intent.Resolve(nil, read(t, manifests+service("s", "192.0.2.7", local, "n1", "n2")))
+	passed := intent.Resolve(in, read(t, manifests+service("s", "192.0.2.7", local, "n2")))
+	r := plan.ForNode(nil, in, plan.NodeFacts{Name: "n1", Forwarding: true, Passed: passed})
+	if r.Decisions[0].Announce || r.Decisions[0].Reason != plan.NoLocalEndpoint || !r.L2[0].Announce {
+		t.Errorf("%+v, %+v; want layer 2 alone", r.Decisions, r.L2)
+	}
+	if r = plan.ForNode(r, in, plan.NodeFacts{Name: "n1", Forwarding: true}); !r.Decisions[0].Announce || !r.L2[0].Announce {
+		t.Errorf("%+v, %+v; want both once it is passed on", r.Decisions, r.L2)
+	}
+	if got := r.Sharing(netip.MustParseAddr("192.0.2.7")); len(got) != 1 || got[0] != in.Services[0] {
+		t.Errorf("shared by %v", got)
 	}
 }

@@ -24,8 +24,9 @@ type seat struct {
 	hashed   []int32           // arena.hashed; nil: nobody asked yet
 	// contest is that of all who vote; nil: nobody does.
 	contest *contest
-	order   []string // the candidates, the best first
-	owner   string   // the first of them that is alive; empty: none
+	order   []string // the candidates, the best first, and then who is leaving
+	leaving int      // how many are
+	owner   string   // the first candidate that is alive; empty: none
 }
 
 // newSeat holds the election. hashed, where it is not nil, is what arena.hashed
@@ -59,6 +60,12 @@ func (a *arena) newSeat(addr netip.Addr, services []*intent.Service, hashed []in
 		s.hashed = a.hashed(addr)
 	}
 	s.order = a.ranked(s, votes)
+	for _, i := range s.hashed {
+		if s.contest.standings[i].leaving {
+			s.order = append(s.order, a.names[i])
+			s.leaving++
+		}
+	}
 	return s
 }
 
@@ -117,7 +124,7 @@ func (a *arena) ranked(s *seat, votes []int) []string {
 // s itself where that is the same.
 func (s *seat) settle(alive func(node string) bool) *seat {
 	owner := ""
-	if i := slices.IndexFunc(s.order, alive); i >= 0 {
+	if i := slices.IndexFunc(s.order[:len(s.order)-s.leaving], alive); i >= 0 {
 		owner = s.order[i]
 	}
 	if owner == s.owner {

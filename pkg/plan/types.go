@@ -4,6 +4,7 @@ package plan
 
 import (
 	"net/netip"
+	"slices"
 
 	"metallb.io/metallb-frr/pkg/bgp"
 	"metallb.io/metallb-frr/pkg/intent"
@@ -27,11 +28,15 @@ type NodeFacts struct {
 	// Held are the addresses that some speaker has published to announce in
 	// layer 2; nil: none.
 	Held *Held
+	// Passed is the Intent without the endpoints on the node that its kube-proxy
+	// does not pass traffic to yet; nil: there are none. BGP goes by it. In layer
+	// 2 the nodes must agree on who is the best, and so know the same.
+	Passed *intent.Intent
 }
 
-// bgp returns f without what says nothing about BGP.
+// bgp returns f without what is no question of the Config.
 func (f NodeFacts) bgp() NodeFacts {
-	f.Alive, f.Held = nil, nil
+	f.Alive, f.Held, f.Passed = nil, nil, nil
 	return f
 }
 
@@ -147,6 +152,15 @@ type Route struct {
 	Services []intent.Key
 }
 
+// Announcement returns that of an address, or nil.
+func (p *NodePlan) Announcement(addr netip.Addr) *Announcement {
+	i, found := slices.BinarySearchFunc(p.Announcements, addr, func(a Announcement, addr netip.Addr) int { return a.Addr.Compare(addr) })
+	if !found {
+		return nil
+	}
+	return &p.Announcements[i]
+}
+
 // Decision says what the node does for one Service over one protocol, and why.
 type Decision struct {
 	Service  intent.Key
@@ -160,4 +174,7 @@ type Decision struct {
 	// names of BGPPeers, sorted.
 	Addresses []netip.Addr
 	Peers     []string
+	// Links are the interfaces that the L2Advertisements name, where the Reason is
+	// NoMatchingLink; nil: they name none, and the node has none that can.
+	Links []string
 }

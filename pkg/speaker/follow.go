@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"net/netip"
 	"slices"
 	"sync/atomic"
 	"time"
@@ -145,4 +146,18 @@ func (f *follow) hold(ctx context.Context, s *intent.Service) {
 func askService(ctx context.Context, port uint16) bool {
 	code, _ := ask(ctx, fmt.Sprintf("http://127.0.0.1:%d/healthz", port))
 	return code == 200
+}
+
+// addresses returns those of the Services that wait; nil: none does.
+func (f *follow) addresses() map[netip.Addr]bool {
+	if len(f.waiting) == 0 {
+		return nil
+	}
+	out := map[netip.Addr]bool{}
+	for _, h := range f.waiting {
+		for _, a := range h.of.Addresses {
+			out[a] = true
+		}
+	}
+	return out
 }

@@ -4,6 +4,7 @@ package speaker
 
 import (
 	"net/netip"
+	"slices"
 
 	"metallb.io/metallb-frr/pkg/intent"
 	"metallb.io/metallb-frr/pkg/plan"
@@ -15,6 +16,7 @@ type gauges struct {
 	metrics *telemetry.Speaker
 	node    string
 	shown   *plan.Result
+	layer2  []answered
 }
 
 type announced struct {
@@ -23,7 +25,7 @@ type announced struct {
 	addr     netip.Addr
 }
 
-// set shows what r announces. Series come and go with what changed since it was
+// set shows what r announces over BGP. Series come and go with what changed since it was
 // called before.
 func (g *gauges) set(r *plan.Result) {
 	was, is := r.Changed(g.shown)
@@ -56,4 +58,52 @@ func series(d plan.Decision) []announced {
 		out[i] = announced{d.Service, d.Protocol, a}
 	}
 	return out
+}
+
+// setLayer2 shows what the node announces in layer 2: all of it, sorted by
+// Service, and not written any more. Series come and go with what changed since it
+// was called before.
+func (g *gauges) setLayer2(now []answered) {
+	was := g.layer2
+	g.layer2 = now
+	for len(was) > 0 || len(now) > 0 {
+		switch order := compareAnswered(was, now); {
+		case order < 0:
+			g.layer2Series(was[0].service, was[0].addrs, nil)
+			was = was[1:]
+		case order > 0:
+			g.layer2Series(now[0].service, nil, now[0].addrs)
+			now = now[1:]
+		default:
+			g.layer2Series(now[0].service, was[0].addrs, now[0].addrs)
+			was, now = was[1:], now[1:]
+		}
+	}
+}
+
+// compareAnswered says which of two lists goes on with the lesser Service; one that
+// is at its end does with none.
+func compareAnswered(a, b []answered) int {
+	switch {
+	case len(a) == 0:
+		return 1
+	case len(b) == 0:
+		return -1
+	}
+	return a[0].service.Compare(b[0].service)
+}
+
+// layer2Series replaces a Service's series.
+func (g *gauges) layer2Series(service intent.Key, was, now []netip.Addr) {
+	if slices.Equal(was, now) {
+		return
+	}
+	for _, a := range was {
+		if !slices.Contains(now, a) {
+			g.metrics.Announced.DeleteLabelValues(service.String(), "layer2", g.node, a.String())
+		}
+	}
+	for _, a := range now {
+		g.metrics.Announced.WithLabelValues(service.String(), "layer2", g.node, a.String()).Set(1)
+	}
 }

@@ -23,7 +23,20 @@ type report struct {
 	sessions []v1beta1.SessionStatus
 	step     status.Step
 	sync     status.Sync
+	layer2   layer2Report
 }
+
+// layer2Report is what the node says of itself in layer 2.
+type layer2Report struct {
+	// links can announce, sorted by name; empty: there are none. Nil: not
+	// known, so that what was published about links and foreign stays.
+	links []v1beta1.Link
+	// foreign are the addresses that other stations have, sorted by address.
+	foreign []v1beta1.ForeignOwner
+}
+
+// maxListed is the most that the API takes of links, and of foreign owners.
+const maxListed = 1000
 
 // writePause is the least time between two writes of the ConfigurationState: a
 // storm of changes is folded into its last state.
@@ -32,7 +45,10 @@ const writePause = time.Second
 // report hands the present state to publish, in place of one not yet written,
 // and sets the session gauges.
 func (s *Speaker) report() {
-	r := report{refused: s.applied.Refused, step: s.step, sync: s.drift.sync}
+	if s.layer2 != nil {
+		s.layer2says = s.layer2.report()
+	}
+	r := report{refused: s.applied.Refused, step: s.step, sync: s.drift.sync, layer2: s.layer2says}
 	if s.result != nil {
 		r.findings = slices.Concat(s.Options.Findings, s.intent.Findings, s.result.Findings)
 	}
@@ -120,6 +136,10 @@ func (s *Speaker) write(ctx context.Context, r report) (bool, error) {
 	sessions := slices.Clone(r.sessions)
 	status.KeepLastDown(sessions, have.Sessions)
 	want.Status = status.Speaker(have, r.findings, r.refused, sessions, time.Now())
+	if r.layer2.links != nil {
+		want.Status.Links = r.layer2.links[:min(len(r.layer2.links), maxListed)]
+		want.Status.Foreign = r.layer2.foreign[:min(len(r.layer2.foreign), maxListed)]
+	}
 	want.Status.Conditions = append(want.Status.Conditions, r.step.Condition(have.Conditions, time.Now()))
 	want.Status.Conditions = append(want.Status.Conditions, r.sync.Condition(have.Conditions, time.Now()))
 	want.Status.Conditions = append(want.Status.Conditions, s.statuses.conditions(have.Conditions, time.Now())...)

@@ -5,10 +5,12 @@ package speaker
 import (
 	"context"
 	"net/netip"
+	"reflect"
 	"sync"
 	"testing"
 	"time"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -76,4 +78,79 @@ func TestTheOwnReportIsPutBack(t *testing.T) {
 	runPublishers(t, ctx, &running, c, 1)
 	w.until("the next speaker has written", func() bool { return w.writes.Load() > before })
 	ok("the speaker was restarted")
+}
+
+// What the node says of itself in layer 2 is written as it becomes known, and what
+// a former life wrote stays until then.
+func TestLinksArePublished(t *testing.T) {
+	w := newStatusWorld(t)
+	eth0 := []v1beta1.Link{{Name: "eth0", MAC: "02:00:00:00:00:01", Prefixes: []string{"192.0.2.2/24"}}}
+	foreign := []v1beta1.ForeignOwner{{Address: "192.0.2.9", MAC: "02:00:00:00:00:09", Interface: "eth0", Since: metav1.NewTime(time.Unix(1700000000, 0))}}
+	published := func() v1beta1.ConfigurationStateStatus {
+		t.Helper()
+		o := &v1beta1.ConfigurationState{}
+		if err := w.Get(t.Context(), types.NamespacedName{Namespace: testNamespace, Name: "speaker-n000"}, o); client.IgnoreNotFound(err) != nil {
+			t.Fatal(err)
+		}
+		return o.Status
+	}
+	is := func(links []v1beta1.Link, foreign int) bool {
+		s := published()
+		return (s.Links == nil) == (links == nil) && reflect.DeepEqual(s.Links, links) && len(s.Foreign) == foreign
+	}
+	// life runs one speaker, which says nothing of layer 2 yet.
+	life := func(then func(*Speaker)) {
+		t.Helper()
+		ctx, cancel := context.WithCancel(t.Context())
+		var running sync.WaitGroup
+		defer running.Wait()
+		defer cancel()
+		c := w.cluster(ctx, cluster.Options{Node: "n000"})
+		before := w.writes.Load()
+		s := runPublishers(t, ctx, &running, c, 1)[0]
+		w.until("it has written", func() bool { return w.writes.Load() > before && len(published().Sessions) == len(flapPeers) })
+		time.Sleep(2 * writePause) // and what follows at once
+		then(s)
+	}
+	life(func(s *Speaker) {
+		if !is(nil, 0) {
+			t.Errorf("published before it is known: %+v", published().Links)
+		}
+		for _, step := range []struct {
+			what string
+			says layer2Report
+		}{
+			{"no link", layer2Report{links: []v1beta1.Link{}}},
+			{"a link", layer2Report{links: eth0}},
+			{"a foreign owner", layer2Report{links: eth0, foreign: foreign}},
+		} {
+			s.layer2says = step.says
+			s.report()
+			w.until(step.what, func() bool { return is(step.says.links, len(step.says.foreign)) })
+		}
+	})
+	life(func(s *Speaker) {
+		if !is(eth0, 1) {
+			t.Errorf("a restart changes what is published: %+v", published())
+		}
+		before := w.writes.Load()
+		s.layer2says = layer2Report{links: eth0, foreign: foreign}
+		s.report()
+		time.Sleep(2 * writePause) // nothing is what is waited for
+		if n := w.writes.Load() - before; n != 0 {
+			t.Errorf("what is published already is written %d times", n)
+		}
+		s.layer2says = layer2Report{links: eth0}
+		s.report()
+		w.until("no foreign owner", func() bool { return is(eth0, 0) })
+
+		// More than the API takes is cut, and the rest still gets through.
+		many := make([]v1beta1.ForeignOwner, maxListed+1)
+		for i := range many {
+			many[i] = foreign[0]
+		}
+		s.layer2says = layer2Report{links: eth0, foreign: many}
+		s.report()
+		w.until("very many foreign owners", func() bool { return is(eth0, maxListed) })
+	})
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/go-logr/logr/testr"
 	"github.com/prometheus/client_golang/prometheus"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/rest"
@@ -95,8 +96,8 @@ func (w *statusWorld) cluster(ctx context.Context, o cluster.Options) *cluster.C
 	return c
 }
 
-// speaker runs what writes the objects of node n1 until stop.
-func (w *statusWorld) speaker(owner string, mode ServiceStatus, limit int) (s *serviceStatuses, stop func()) {
+// beside runs what writes objects of node n1 until stop.
+func (w *statusWorld) beside(owner string, mode ServiceStatus, start func(Options) *serviceWriter) (stop func()) {
 	w.t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	passes, err := telemetry.NewClient(prometheus.NewRegistry())
@@ -105,12 +106,22 @@ func (w *statusWorld) speaker(owner string, mode ServiceStatus, limit int) (s *s
 	}
 	o := Options{Node: "n1", Log: testr.NewWithInterface(w.t, testr.Options{}), Passes: passes, Owner: Owner{"speaker-" + owner, owner}, ServiceStatus: mode}
 	o.Cluster = w.cluster(ctx, cluster.Options{Node: "n1"})
-	s = newServiceStatuses(o, func() {})
-	s.limit = limit
+	s := start(o)
 	ended := make(chan struct{})
 	go func() { defer close(ended); s.run(ctx) }()
 	stop = func() { cancel(); <-ended }
 	w.t.Cleanup(stop)
+	return stop
+}
+
+// speaker runs what writes the ServiceBGPStatuses of node n1 until stop.
+func (w *statusWorld) speaker(owner string, mode ServiceStatus, limit int) (s *serviceStatuses, stop func()) {
+	w.t.Helper()
+	stop = w.beside(owner, mode, func(o Options) *serviceWriter {
+		s = newServiceStatuses(o, func() {})
+		s.limit = limit
+		return s.serviceWriter
+	})
 	return s, stop
 }
 
@@ -138,9 +149,19 @@ func (s *serviceStatuses) announce(t *testing.T, peers string, services ...strin
 	s.offer(in, plan.ForNode(nil, in, plan.NodeFacts{Name: "n1", Forwarding: true}))
 }
 
-// await waits until the objects of all nodes are these: node, Service, peers and
-// owner of each.
-func (w *statusWorld) await(situation string, want ...string) []v1beta1.ServiceBGPStatus {
+// await waits until the ServiceBGPStatuses of all nodes are these: node, Service,
+// peers and owner of each.
+func (w *statusWorld) await(situation string, want ...string) []client.Object {
+	w.t.Helper()
+	return w.awaitList(situation, &v1beta1.ServiceBGPStatusList{}, func(o client.Object) (string, [3]string) {
+		s := &o.(*v1beta1.ServiceBGPStatus).Status
+		return strings.Join(s.Peers, ","), [3]string{s.Node, s.ServiceNamespace, s.ServiceName}
+	}, want...)
+}
+
+// awaitList waits until the objects of list's kind are these: node, Service, what
+// say makes of the status, and owner of each.
+func (w *statusWorld) awaitList(situation string, list client.ObjectList, say func(client.Object) (text string, about [3]string), want ...string) []client.Object {
 	w.t.Helper()
 	ctx, cancel := context.WithTimeout(w.t.Context(), testLimit)
 	defer cancel()
@@ -148,23 +169,30 @@ func (w *statusWorld) await(situation string, want ...string) []v1beta1.ServiceB
 	defer tick.Stop()
 	slices.Sort(want)
 	for {
-		list := &v1beta1.ServiceBGPStatusList{}
 		if err := w.List(w.t.Context(), list, client.InNamespace(testNamespace)); err != nil {
 			w.t.Fatal(err)
 		}
+		items, err := meta.ExtractList(list)
+		if err != nil {
+			w.t.Fatal(err)
+		}
 		var have []string
-		for _, o := range list.Items {
-			owner := ""
-			for _, r := range o.OwnerReferences {
-				owner += " " + string(r.UID)
+		var objects []client.Object
+		for _, item := range items {
+			o := item.(client.Object)
+			objects = append(objects, o)
+			text, about := say(o)
+			labels := o.GetLabels()
+			for _, r := range o.GetOwnerReferences() {
+				text += " " + string(r.UID)
 			}
-			have = append(have, o.Labels[v1beta1.LabelNode]+" "+cluster.ServiceOf(&o).String()+" "+strings.Join(o.Status.Peers, ",")+owner)
-			if o.Status.Node != o.Labels[v1beta1.LabelNode] || o.Status.ServiceName != o.Labels[v1beta1.LabelServiceName] || o.Status.ServiceNamespace != o.Labels[v1beta1.LabelServiceNamespace] {
+			have = append(have, labels[v1beta1.LabelNode]+" "+cluster.ServiceOf(o).String()+" "+text)
+			if about != [3]string{labels[v1beta1.LabelNode], labels[v1beta1.LabelServiceNamespace], labels[v1beta1.LabelServiceName]} {
 				have[len(have)-1] += " status not whole"
 			}
 		}
 		if slices.Sort(have); slices.Equal(have, want) {
-			return list.Items
+			return objects
 		}
 		select {
 		case <-ctx.Done():
@@ -179,18 +207,15 @@ func TestServiceStatusesFollowWhatIsAnnounced(t *testing.T) {
 	s, stop := w.speaker("u1", ServiceStatusAlways, statusLimit)
 	s.announce(t, "tor1 tor2", "web", "db")
 	made := w.await("two Services", "n1 default/web tor1,tor2 u1", "n1 default/db tor1,tor2 u1")
-	if !strings.HasPrefix(made[0].Name, "bgp-") {
-		t.Errorf("an object's name is %s, want one that begins with bgp-", made[0].Name)
+	if name := made[0].GetName(); !strings.HasPrefix(name, "bgp-") {
+		t.Errorf("an object's name is %s, want one that begins with bgp-", name)
 	}
 
 	s.announce(t, "tor1", "web")
 	w.await("fewer peers and one Service less", "n1 default/web tor1 u1")
 
 	// Edits by hand are put back, in each part of the object.
-	web := made[0].DeepCopy()
-	if web.Status.ServiceName != "web" {
-		web = made[1].DeepCopy()
-	}
+	web := made[slices.IndexFunc(made, func(o client.Object) bool { return cluster.ServiceOf(o).Name == "web" })].(*v1beta1.ServiceBGPStatus)
 	for what, patch := range map[string]client.Patch{
 		"peers":     client.RawPatch(types.MergePatchType, []byte(`{"status":{"peers":["other"]}}`)),
 		"no status": client.RawPatch(types.MergePatchType, []byte(`{"status":null}`)),

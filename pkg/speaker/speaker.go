@@ -65,6 +65,8 @@ type Speaker struct {
 	sessions  *sessions
 	forward   *forwarding
 	follow    *follow
+	layer2    *layer2 // nil without Options.Layer2
+	l2status  *l2Statuses
 	statuses  *serviceStatuses
 	latest    atomic.Pointer[report] // to be published
 	unwritten chan struct{}
@@ -78,6 +80,9 @@ type Speaker struct {
 	asker     *asker
 	drift     *drift
 	daemons   chan vtysh.DaemonEvent
+	news      *news // of layer 2
+	// layer2says is published by report.
+	layer2says layer2Report
 }
 
 // retryFirst and retryMost bound the pause after a pass that failed: FRR may be
@@ -103,8 +108,10 @@ func New(o Options) *Speaker {
 		asker:     newAsker(o.Questions, o.Log),
 		drift:     newDrift(),
 		daemons:   make(chan vtysh.DaemonEvent),
+		news:      newNews(o),
 	}
 	s.statuses = newServiceStatuses(o, s.wake)
+	s.layer2, s.l2status = newLayer2(o), newL2Statuses(o)
 	return s
 }
 
@@ -117,6 +124,9 @@ func (s *Speaker) Start(ctx context.Context) error {
 	if err := s.Cluster.WaitSynced(ctx); err != nil {
 		return fmt.Errorf("starting the speaker of node %s: %w", s.Node, err)
 	}
+	if err := s.layer2.start(ctx); err != nil {
+		return fmt.Errorf("starting the speaker of node %s: %w", s.Node, err)
+	}
 	s.found = s.announces(ctx)
 	s.forward.first(ctx, s.found)
 	go s.forward.watch(ctx)
@@ -124,6 +134,8 @@ func (s *Speaker) Start(ctx context.Context) error {
 	var beside sync.WaitGroup
 	beside.Go(func() { s.publish(ctx) })
 	beside.Go(func() { s.statuses.run(ctx) })
+	beside.Go(func() { s.l2status.run(ctx) })
+	beside.Go(func() { s.news.run(ctx) })
 	go s.FRR.Watch(ctx, func(e vtysh.DaemonEvent) {
 		select {
 		case s.daemons <- e:
@@ -131,6 +143,7 @@ func (s *Speaker) Start(ctx context.Context) error {
 		}
 	})
 	s.loop(ctx)
+	s.layer2.end()
 	beside.Wait()
 	return nil
 }
@@ -160,6 +173,13 @@ func (s *Speaker) loop(ctx context.Context) {
 		case <-s.Cluster.Changed():
 		case <-s.forward.Changed():
 		case <-s.follow.Changed():
+		case <-s.layer2.Changed():
+		case ev := <-s.layer2.Events():
+			s.heardEngine(ev)
+			work = false
+		case <-s.layer2.Due():
+			s.tellLayer2()
+			work = false
 		case <-retry.C:
 		case <-s.drain.Due():
 		case e := <-s.BMP.Events():
@@ -253,11 +273,13 @@ func (s *Speaker) pass(ctx context.Context) error {
 	facts := plan.NodeFacts{
 		Name: s.Node, Forwarding: s.forward.ready(node),
 		Marking: s.drain.next(node != nil && node.Leaving != nil, s.announcing()),
+		Alive:   s.layer2.alive(s.intent.Config), Held: s.Cluster.Held(), Passed: s.follow.show(ctx, s.intent),
 	}
 	before := s.result
-	now := s.follow.show(ctx, s.intent)
-	s.result = plan.ForNode(before, now, facts)
+	s.result = plan.ForNode(before, s.intent, facts)
 	logDecisions(s.Log, before, s.result)
+	s.tellFailures(before)
+	s.layer2.apply(s.intent, s.result, s.follow.addresses(), facts.Forwarding)
 	document, err := frr.Build(s.document, s.result.Plan, s.Document)
 	if err != nil {
 		return err
@@ -280,7 +302,7 @@ func (s *Speaker) pass(ctx context.Context) error {
 	s.Passes.Updates.Inc()
 	s.gauges.set(s.result)
 	s.asker.ask(s.sessions, false, false)
-	s.statuses.offer(now, s.result)
+	s.statuses.offer(facts.Passed, s.result)
 	s.Passes.ConfigLoaded.Set(1)
 	s.report()
 	return nil

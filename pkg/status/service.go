@@ -29,11 +29,14 @@ type Service struct {
 	Pool string
 	// Condition metallb.io/AddressAssigned; nil removes it.
 	Condition *metav1.Condition
+	// Conflict is the condition metallb.io/AddressConflict; nil removes it.
+	Conflict *metav1.Condition
 }
 
-// ForService returns what to write on svc for the outcome of address assignment.
-func ForService(svc *corev1.Service, out ipam.Outcome, now time.Time) Service {
-	want := Service{Addresses: out.Addresses, Pool: out.Pool}
+// ForService returns what to write on svc for the outcome of address assignment
+// and the addresses that other stations have.
+func ForService(svc *corev1.Service, out ipam.Outcome, conflicts *Conflicts, now time.Time) Service {
+	want := Service{Addresses: out.Addresses, Pool: out.Pool, Conflict: conflicts.condition(svc, out.Addresses, now)}
 	c := metav1.Condition{
 		Type: v1beta1.ConditionAddressAssigned, Status: metav1.ConditionTrue,
 		Reason: string(ReasonAssigned), Message: fmt.Sprintf("%s from pool %s", joined(out.Addresses), out.Pool),
@@ -91,14 +94,14 @@ func sameAddresses(svc *corev1.Service, addresses []netip.Addr) bool {
 }
 
 // Settled reports, without building anything, whether svc is as ForService wants
-// it for an outcome that is all well. It is what nearly all Services are in each
-// pass.
-func Settled(svc *corev1.Service, out *ipam.Outcome) bool {
-	if out.Changed || out.Reason != "" || len(out.Addresses) == 0 || !sameAddresses(svc, out.Addresses) {
+// it for an outcome that is all well and no conflict. It is what nearly all
+// Services are in each pass.
+func Settled(svc *corev1.Service, out *ipam.Outcome, conflicts *Conflicts) bool {
+	if out.Changed || out.Reason != "" || len(out.Addresses) == 0 || !sameAddresses(svc, out.Addresses) || conflicts.among(out.Addresses) {
 		return false
 	}
 	c := Find(svc.Status.Conditions, v1beta1.ConditionAddressAssigned)
-	return c != nil && c.Status == metav1.ConditionTrue && c.Reason == string(ReasonAssigned) &&
+	return Find(svc.Status.Conditions, v1beta1.ConditionAddressConflict) == nil && c != nil && c.Status == metav1.ConditionTrue && c.Reason == string(ReasonAssigned) &&
 		svc.Annotations[v1beta1.AnnotationAllocatedFromPool] == out.Pool
 }
 
@@ -106,12 +109,14 @@ func Settled(svc *corev1.Service, out *ipam.Outcome) bool {
 func (s Service) Same(svc *corev1.Service) bool {
 	pool, ok := svc.Annotations[v1beta1.AnnotationAllocatedFromPool]
 	return pool == s.Pool && ok == (s.Pool != "") && s.SameAddresses(svc) &&
-		SameCondition(Find(svc.Status.Conditions, v1beta1.ConditionAddressAssigned), s.Condition)
+		SameCondition(Find(svc.Status.Conditions, v1beta1.ConditionAddressAssigned), s.Condition) &&
+		SameCondition(Find(svc.Status.Conditions, v1beta1.ConditionAddressConflict), s.Conflict)
 }
 
 // Cleared reports whether svc carries nothing of what only the controller
 // writes, as it should once it is no load balancer.
 func Cleared(svc *corev1.Service) bool {
 	_, ok := svc.Annotations[v1beta1.AnnotationAllocatedFromPool]
-	return !ok && Find(svc.Status.Conditions, v1beta1.ConditionAddressAssigned) == nil
+	return !ok && Find(svc.Status.Conditions, v1beta1.ConditionAddressAssigned) == nil &&
+		Find(svc.Status.Conditions, v1beta1.ConditionAddressConflict) == nil
 }

@@ -68,12 +68,12 @@ func TestForService(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			want := ForService(tt.svc, tt.out, now)
+			want := ForService(tt.svc, tt.out, nil, now)
 			c := want.Condition
 			if got := string(c.Status) + " " + c.Reason + " " + c.Message; got != tt.want || !c.LastTransitionTime.Time.Equal(tt.since) {
 				t.Errorf("condition %q since %v, want %q since %v", got, c.LastTransitionTime, tt.want, tt.since)
 			}
-			if got := Settled(tt.svc, &tt.out); got != tt.settled {
+			if got := Settled(tt.svc, &tt.out, nil); got != tt.settled {
 				t.Errorf("settled %v, want %v", got, tt.settled)
 			}
 			if got := want.Same(tt.svc); got != tt.same {
@@ -101,7 +101,7 @@ func TestForeignIngressIsNotTheSame(t *testing.T) {
 			t.Errorf("%s: counts as the same", name)
 		}
 		out := ipam.Outcome{Addresses: want.Addresses, Pool: "p"}
-		if Settled(svc, &out) {
+		if Settled(svc, &out, nil) {
 			t.Errorf("%s: counts as settled", name)
 		}
 	}

@@ -15,7 +15,7 @@ const maxRefused = 100
 
 // Speaker returns the status of a speaker's ConfigurationState: the verdict on
 // the configuration, the lines that FRR refused, and the node's BGP sessions.
-// have is the status that the object has.
+// have is the status that the object has, of which links and foreign stay.
 func Speaker(have v1beta1.ConfigurationStateStatus, findings []intent.Finding, refused []frr.Refusal, sessions []v1beta1.SessionStatus, now time.Time) v1beta1.ConfigurationStateStatus {
 	s := Configuration(v1beta1.ConditionConfigReconcilerValid, have.Conditions, findings, now)
 	for _, r := range refused[:min(len(refused), maxRefused)] {
@@ -26,6 +26,6 @@ func Speaker(have v1beta1.ConfigurationStateStatus, findings []intent.Finding, r
 		s.Refused = append(s.Refused, line)
 	}
 	s.Sessions = sessions
-	s.Links = have.Links
+	s.Links, s.Foreign = have.Links, have.Foreign
 	return s
 }

@@ -94,6 +94,8 @@ type Speaker struct {
 	Announced *prometheus.GaugeVec
 	// Drift is about FRR's configuration.
 	Drift *Drift
+	// Layer2 is about ARP and NDP.
+	Layer2 *Layer2
 }
 
 // NewSpeaker registers the speaker's collectors on r.
@@ -106,6 +108,9 @@ func NewSpeaker(r prometheus.Registerer) (*Speaker, error) {
 	}
 	var err error
 	if s.Drift, err = newDrift(r); err != nil {
+		return nil, err
+	}
+	if s.Layer2, err = newLayer2(r); err != nil {
 		return nil, err
 	}
 	return s, register(r, s.Announced)

@@ -73,6 +73,13 @@ type ConfigurationStateStatus struct {
 	// +listType=atomic
 	// +kubebuilder:validation:MaxItems=1000
 	Links []Link `json:"links,omitzero"`
+
+	// foreign are addresses that the node was to announce in layer 2 and does
+	// not, because a station that is no speaker has them.
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=1000
+	Foreign []ForeignOwner `json:"foreign,omitempty"`
 }
 
 // RefusedLine is a line of FRR configuration that FRR did not take.
@@ -169,6 +176,23 @@ type Link struct {
 	// +listType=atomic
 	// +kubebuilder:validation:MaxItems=1000
 	Prefixes []string `json:"prefixes,omitempty"`
+}
+
+// ForeignOwner is a station in the network, no speaker, that has an address.
+type ForeignOwner struct {
+	// address that it has.
+	Address string `json:"address"`
+
+	// mac is its hardware address, as in 02:00:5e:10:00:00.
+	MAC string `json:"mac"`
+
+	// interface of the node that it was heard on.
+	// +optional
+	Interface string `json:"interface,omitempty"`
+
+	// since is when it was first heard.
+	// +optional
+	Since metav1.Time `json:"since,omitzero"`
 }
 
 // ConfigurationStateList is a list of ConfigurationStates.

@@ -122,3 +122,8 @@ const (
 // ConditionAddressAssigned is the type of the condition in a Service's
 // status.conditions: it has the addresses that it is to have.
 const ConditionAddressAssigned = "metallb.io/AddressAssigned"
+
+// ConditionAddressConflict is the type of another one: a station that is no
+// speaker has an address of the Service, which is not announced in layer 2 as long
+// as that is so. The condition is only there while it is True.
+const ConditionAddressConflict = "metallb.io/AddressConflict"

@@ -48,6 +48,13 @@ type ServiceL2StatusStatus struct {
 	// interfaces that the addresses are announced on. Empty: all.
 	// +optional
 	Interfaces []InterfaceInfo `json:"interfaces,omitempty"`
+
+	// addresses that are announced, sorted. Absent in objects of MetalLB's own
+	// speakers.
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=1000
+	Addresses []string `json:"addresses,omitempty"`
 }
 
 // InterfaceInfo names an interface.

@@ -79,3 +79,30 @@ prometheus.io/port: {{ .root.Values.prometheus.metricsPort | quote }}
 - name: METALLB_BGP_TYPE
   value: frr
 {{- end -}}
+
+{{/* Only the name of the speakers' Secret is made of it. */}}
+{{- define "metallb.fullname" -}}
+{{- $name := include "metallb.name" . -}}
+{{- default (ternary .Release.Name (printf "%s-%s" .Release.Name $name) (contains $name .Release.Name)) .Values.fullnameOverride | trunc 63 | trimSuffix "-" -}}
+{{- end -}}
+
+{{/* Name of the Secret that the speakers share; empty: they share none. */}}
+{{- define "metallb.memberSecret" -}}
+{{- if and .Values.speaker.enabled .Values.speaker.memberlist.enabled -}}
+{{- default (printf "%s-memberlist" (include "metallb.fullname" .)) .Values.speaker.secretName -}}
+{{- end -}}
+{{- end -}}
+
+{{/* Flags of the speakers' membership. Takes speaker.memberlist. */}}
+{{- define "metallb.memberlistArgs" -}}
+{{- range $name, $value := .tuning }}
+{{- if ne (toString $value) "<nil>" }}
+- --ml-{{ kebabcase $name }}={{ ternary (printf "%.0f" $value) (toString $value) (kindIs "float64" $value) }}
+{{- end }}
+{{- end }}
+{{- range $name := list "heartbeat" "silence" }}
+{{- with index $ $name }}
+- --ml-{{ $name }}={{ . }}
+{{- end }}
+{{- end }}
+{{- end -}}
