@@ -64,9 +64,9 @@ var commands = []struct {
 	{"kubectl -n metallb-system describe deploy controller", []string{"Name: +controller", "Available +True"}},
 }
 
-// guide are the command lines of deploy/docs/operating.md, as they stand there but
-// for the names of node and Service, and what their output has. What comes before
-// " #" in a line counts.
+// guide are the command lines of deploy/docs/operating.md and layer2.md, as they
+// stand there but for the names of node and Service, and what their output has. What
+// comes before " #" in a line counts.
 var guide = map[string][]string{
 	"kubectl -n metallb-system get pods -o wide":                                                                                   {`(?m)^speaker-.* n3 `},
 	"kubectl -n metallb-system get ipaddresspools,bgppeers,bgpadvertisements,bfdprofiles":                                          {"ipaddresspool.metallb.io/prod-pool", "bgppeer.metallb.io/tor1", "bgpadvertisement.metallb.io/prod-adv", "bfdprofile.metallb.io/tor-bfd"},
@@ -94,12 +94,16 @@ var guide = map[string][]string{
 	"kubectl label node NODE node.kubernetes.io/exclude-from-external-load-balancers-":                                                                    {"node/n1 unlabeled"},
 }
 
-// guideLines are the command lines of the operating guide.
+// guideLines are the command lines of the guides.
 func guideLines(t *testing.T) []string {
 	t.Helper()
-	text, err := os.ReadFile("../../deploy/docs/operating.md")
-	if err != nil {
-		t.Fatal(err)
+	var text []byte
+	for _, name := range []string{"operating.md", "layer2.md"} {
+		one, err := os.ReadFile("../../deploy/docs/" + name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		text = append(text, one...)
 	}
 	var lines []string
 	inside := false
@@ -147,13 +151,13 @@ func TestCommandsOfTheDocuments(t *testing.T) {
 	for _, line := range guideLines(t) {
 		want, known := guide[line]
 		if !known {
-			t.Errorf("%s\nstands in the operating guide, and what it is to print is not known here", line)
+			t.Errorf("%s\nstands in a guide, and what it is to print is not known here", line)
 		}
 		delete(missing, line)
 		w.outputs(t, ctx, here.Replace(line), want, names)
 	}
 	for line := range missing {
-		t.Errorf("%s\ndoes not stand in the operating guide", line)
+		t.Errorf("%s\nstands in no guide", line)
 	}
 	rec.reach(t, ctx, host(addr), everywhere...)
 	w.agree(t, ctx)

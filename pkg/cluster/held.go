@@ -85,8 +85,12 @@ func (c *Cluster) Held() *plan.Held {
 	return h.shown
 }
 
-// announcedBy returns the addresses that an object is about.
+// announcedBy returns the addresses that an object is about. One that is being made
+// is about none yet.
 func (c *Cluster) announcedBy(s *v1beta1.ServiceL2Status) []netip.Addr {
+	if s.Status.Node == "" {
+		return nil
+	}
 	texts := s.Status.Addresses
 	if len(texts) == 0 {
 		svc := ServiceOf(s)

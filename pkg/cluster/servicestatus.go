@@ -8,6 +8,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"net/netip"
@@ -79,7 +80,7 @@ func (s *ServiceStatuses) add(list func() client.ObjectList, k kind[client.Objec
 func (s *ServiceStatuses) trim(o client.Object) client.Object {
 	if l2, ok := o.(*v1beta1.ServiceL2Status); ok && !s.Own(o) {
 		t := &v1beta1.ServiceL2Status{ObjectMeta: bareMeta(&l2.ObjectMeta)}
-		t.Labels, t.Status.Addresses = l2.Labels, l2.Status.Addresses
+		t.Labels, t.Status.Node, t.Status.Addresses = l2.Labels, l2.Status.Node, l2.Status.Addresses
 		return t
 	}
 	return trimOwn(o)
@@ -90,7 +91,7 @@ func (s *ServiceStatuses) trim(o client.Object) client.Object {
 func (c *Cluster) ServiceBGPStatuses() *ServiceStatuses { return c.bgp }
 
 // ServiceL2Statuses returns those of all nodes; nil without Options.Node. Those of
-// others have labels, and addresses in their status, but nothing else.
+// others have labels, and node and addresses in their status, but nothing else.
 func (c *Cluster) ServiceL2Statuses() *ServiceStatuses { return c.l2 }
 
 // Kind returns the kind of the objects.
@@ -220,10 +221,11 @@ func sameAddr(text string, a netip.Addr) bool {
 }
 
 // Covers reports whether each address that another node's object names is one of
-// a's: whoever announces those makes the object untrue.
+// a's: whoever announces those makes the object untrue. One that is being made
+// says nothing yet.
 func Covers(a Announced, other client.Object) bool {
 	l2, ok := other.(*v1beta1.ServiceL2Status)
-	return ok && !slices.ContainsFunc(l2.Status.Addresses, func(text string) bool {
+	return ok && l2.Status.Node != "" && !slices.ContainsFunc(l2.Status.Addresses, func(text string) bool {
 		return !slices.ContainsFunc(a.Addrs, func(addr netip.Addr) bool { return sameAddr(text, addr) })
 	})
 }
@@ -324,15 +326,30 @@ func (s *ServiceStatuses) takeOver(ctx context.Context, have, want client.Object
 	return nil
 }
 
-// Delete removes an object. One that is gone is no error.
+// Delete removes an object; another node's only as All has it. One that is gone is
+// no error.
 func (s *ServiceStatuses) Delete(ctx context.Context, have client.Object) error {
-	if !s.allNodes && !s.Own(have) {
-		return fmt.Errorf("delete %s %s: it is another node's", s.kind, have.GetName())
+	only := client.Preconditions{UID: new(have.GetUID())}
+	var err error
+	switch {
+	case s.Own(have):
+	case !s.allNodes:
+		err = errors.New("it is another node's")
+	default:
+		var latest client.Object
+		if latest, err = current(s.cluster, s.objects, have); err == nil {
+			only.ResourceVersion = new(latest.GetResourceVersion())
+		}
 	}
-	ctx, cancel := context.WithTimeout(ctx, writeLimit)
-	defer cancel()
-	err := s.cluster.client.Delete(ctx, s.named(have), client.Preconditions{UID: new(have.GetUID())})
-	if err != nil && !apierrors.IsNotFound(err) && !apierrors.IsConflict(err) {
+	if err == nil {
+		ctx, cancel := context.WithTimeout(ctx, writeLimit)
+		defer cancel()
+		err = s.cluster.client.Delete(ctx, s.named(have), only)
+	}
+	if apierrors.IsConflict(err) {
+		err = fmt.Errorf("%w: %w", ErrOutdated, err)
+	}
+	if client.IgnoreNotFound(err) != nil {
 		return fmt.Errorf("delete %s %s of Service %s: %w", s.kind, have.GetName(), ServiceOf(have), err)
 	}
 	key := keyOf(have)

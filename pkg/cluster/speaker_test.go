@@ -197,6 +197,11 @@ func TestHeld(t *testing.T) {
 	// One that names none counts as the Service.
 	c.told()
 	c.create(object("l2-metallb", "n3", "web"))
+	c.until("it is there, and says nothing yet", func() bool { list, _ := c.ServiceL2Statuses().All(); return len(list) == 3 })
+	if h := c.Held(); h != two {
+		t.Errorf("an object without a status makes %q", shown(h))
+	}
+	say("l2-metallb", "")
 	of := held("192.0.2.1 2001:db8::1 192.0.2.9 2001:db8::9")
 	if got := c.told(); got != "l2" {
 		t.Errorf("another node's object: told %q, want what writes these objects alone", got)

@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -27,7 +28,9 @@ import (
 // hearing is a speaker that hears of layer 2, and what it tells.
 type hearing struct {
 	*Speaker
-	registry     *prometheus.Registry
+	registry *prometheus.Registry
+
+	mu           sync.Mutex
 	lines, debug []string
 	events       []string // object: type reason message
 }
@@ -40,6 +43,8 @@ func newHearing(t *testing.T, services ...string) *hearing {
 		t.Fatal(err)
 	}
 	log := funcr.New(func(_, args string) {
+		h.mu.Lock()
+		defer h.mu.Unlock()
 		if rest, usual := strings.CutPrefix(args, `"level"=0 `); usual {
 			h.lines = append(h.lines, rest)
 		} else {
@@ -57,6 +62,8 @@ func newHearing(t *testing.T, services ...string) *hearing {
 	}
 	h.news.read = func() *intent.Snapshot { return snapshot }
 	h.news.event = func(obj eventObject, kind, reason, message string) {
+		h.mu.Lock()
+		defer h.mu.Unlock()
 		h.events = append(h.events, fmt.Sprintf("%s: %s %s %s", obj.GetName(), kind, reason, message))
 	}
 	return h
@@ -69,6 +76,8 @@ func (h *hearing) runs(t *testing.T) { go h.news.run(t.Context()) }
 func (h *hearing) told(wait time.Duration) []string {
 	time.Sleep(wait)
 	synctest.Wait()
+	h.mu.Lock()
+	defer h.mu.Unlock()
 	events := h.events
 	h.events = nil
 	return events

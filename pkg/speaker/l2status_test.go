@@ -130,15 +130,18 @@ func TestServiceL2StatusesFollowWhatIsAnnounced(t *testing.T) {
 // announced here.
 func TestServiceL2StatusesOfDeadNodes(t *testing.T) {
 	w := newStatusWorld(t)
-	w.left("n2", "web", "10.0.0.1")               // dead
-	w.left("n3", "web")                           // of MetalLB
-	w.left("n4", "web", "10.0.0.1", "10.0.0.7")   // announces another address too
-	w.left("n5", "elsewhere", "10.0.0.5")         // of a Service that is not announced here
-	w.left("n1", "gone", "10.0.0.6")              // of this node, before
-	w.left("n2", "dual", "10.0.0.3", "10.0.0.13") // the node of both addresses, of which one is here now
+	w.left("n2", "web", "10.0.0.1")                                                                               // dead
+	w.left("n3", "web")                                                                                           // of MetalLB
+	w.left("n4", "web", "10.0.0.1", "10.0.0.7")                                                                   // announces another address too
+	w.left("n5", "elsewhere", "10.0.0.5")                                                                         // of a Service that is not announced here
+	w.left("n1", "gone", "10.0.0.6")                                                                              // of this node, before
+	w.left("n2", "dual", "10.0.0.3", "10.0.0.13")                                                                 // the node of both addresses, of which one is here now
+	unsaid := &v1beta1.ServiceL2Status{ObjectMeta: metav1.ObjectMeta{Namespace: testNamespace, Name: "l2-unsaid", // being made
+		Labels: map[string]string{v1beta1.LabelNode: "n8", v1beta1.LabelServiceName: "web", v1beta1.LabelServiceNamespace: "default"}}}
+	w.make(unsaid)
 	s, stop := w.layer2("u1")
 	s.says("dual 10.0.0.3", "web 10.0.0.1")
-	rest := []string{"n1 default/dual 10.0.0.3@ u1", "n2 default/dual 10.0.0.3,10.0.0.13@ old", "n4 default/web 10.0.0.1,10.0.0.7@ old", "n5 default/elsewhere 10.0.0.5@ old"}
+	rest := []string{"n8 default/web @ status not whole", "n1 default/dual 10.0.0.3@ u1", "n2 default/dual 10.0.0.3,10.0.0.13@ old", "n4 default/web 10.0.0.1,10.0.0.7@ old", "n5 default/elsewhere 10.0.0.5@ old"}
 	w.awaitL2("announced here", append(slices.Clone(rest), "n1 default/web 10.0.0.1@ u1")...)
 
 	// Once nothing is announced, others' objects are not ours to judge.

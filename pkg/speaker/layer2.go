@@ -214,6 +214,11 @@ func (l *layer2) alive(c *intent.Config) *plan.Alive {
 	return l.ready
 }
 
+// member reports whether the node takes part. One that does not yet announces
+// nothing, and still must not take back what it published in its life before: an
+// address that nobody holds is claimed only after a while.
+func (l *layer2) member() bool { return l.members == nil || l.members.alive().Has(l.node) }
+
 // learn takes over what a Config says of the nodes.
 func (l *layer2) learn(c *intent.Config) {
 	if l.config != c {
@@ -415,6 +420,8 @@ func (s *Speaker) tellLayer2() {
 	l.armed, l.looked = false, time.Now()
 	now := l.answered(s.result)
 	s.gauges.setLayer2(now)
-	s.l2status.offer(now)
+	if l.member() {
+		s.l2status.offer(now)
+	}
 	s.report()
 }
