@@ -49,8 +49,10 @@ type LANOutage struct {
 	To netip.AddrPort
 	// Unanswered is the longest time for which the owner that the client knew, or
 	// anybody while it knew none, did not answer ARP or neighbour discovery, from
-	// the first question without an answer. Below 25 ms it is 0.
-	Unanswered time.Duration
+	// the first question without an answer, and UnansweredAt when that was. Below
+	// 25 ms it is 0.
+	Unanswered   time.Duration
+	UnansweredAt time.Time
 	// Shared is the longest time for which two nodes answered.
 	Shared time.Duration
 	// Unasked is the longest time for which the machine was too busy to ask; what
@@ -65,7 +67,9 @@ type LANOutage struct {
 	// Outage is the longest time for which requests failed: from when the first
 	// of those in a row began to when the last did, and the pause after it. A
 	// connection that is open when the address moves may fail, and counts.
-	Outage time.Duration
+	// OutageAt is when the first began.
+	Outage   time.Duration
+	OutageAt time.Time
 }
 
 // String returns a line.
@@ -74,13 +78,20 @@ func (o LANOutage) String() string {
 	for _, t := range o.Owners {
 		owners = append(owners, fmt.Sprintf("%s %s-%s", t.Who(), t.From.Format("05.000"), t.Until.Format("05.000")))
 	}
-	text := fmt.Sprintf("%s: unanswered for %d ms, two owners for %d ms, not asked for %d ms; %d of %d requests failed, for %d ms; owners %s",
-		o.To, o.Unanswered.Milliseconds(), o.Shared.Milliseconds(), o.Unasked.Milliseconds(),
-		o.Failed, o.Requests, o.Outage.Milliseconds(), strings.Join(owners, ", "))
+	text := fmt.Sprintf("%s: unanswered for %d ms%s, two owners for %d ms, not asked for %d ms; %d of %d requests failed, for %d ms%s; owners %s",
+		o.To, o.Unanswered.Milliseconds(), from(o.UnansweredAt), o.Shared.Milliseconds(), o.Unasked.Milliseconds(),
+		o.Failed, o.Requests, o.Outage.Milliseconds(), from(o.OutageAt), strings.Join(owners, ", "))
 	if o.LastError != nil {
 		text += fmt.Sprintf("; last error: %v", o.LastError)
 	}
 	return text
+}
+
+func from(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return t.Format(" from 05.000")
 }
 
 // WatchLAN begins to watch how the lab's first client on the nodes' network reaches
@@ -140,6 +151,10 @@ func (w *LANWatch) Owned(ctx context.Context, after time.Time, addr netip.Addr, 
 	return f.Member, nil
 }
 
+// Busy reports whether the machine was too busy for what was seen to show anything:
+// five questions in a row were late, and then answers are too.
+func (o LANOutage) Busy() bool { return o.Unasked > lanSilence }
+
 // Stop ends the watch and returns what was seen from its beginning, for each port.
 func (w *LANWatch) Stop(ctx context.Context) ([]LANOutage, error) {
 	until := time.Now()
@@ -169,6 +184,9 @@ func (o *LANOutage) addRecord(r wire.Record, client wire.MAC, from, until time.T
 	rule := wire.Rule{Addr: o.To.Addr(), Client: client, Limit: 1, Apart: lanSilence}
 	for _, v := range r.Check(rule, from, until) {
 		long := map[wire.Reason]*time.Duration{wire.NoOwner: &o.Unanswered, wire.TwoOwners: &o.Shared, wire.NotAsked: &o.Unasked}[v.Reason]
+		if v.Reason == wire.NoOwner && v.Until.Sub(v.From) > *long {
+			o.UnansweredAt = v.From
+		}
 		*long = max(*long, v.Until.Sub(v.From))
 	}
 }
@@ -238,6 +256,8 @@ func (o *LANOutage) addRequests(made []lanRequest) {
 		}
 		o.Failed++
 		o.LastError = m.err
-		o.Outage = max(o.Outage, m.began.Sub(first)+lanRequestPause)
+		if long := m.began.Sub(first) + lanRequestPause; long > o.Outage {
+			o.Outage, o.OutageAt = long, first
+		}
 	}
 }
