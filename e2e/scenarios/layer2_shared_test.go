@@ -20,6 +20,7 @@ import (
 // configured is removed.
 func (w *world) withoutController(t *testing.T, ctx context.Context) {
 	t.Helper()
+	replicas := w.kubectl(t, ctx, "-n", product.Namespace, "get", "deployment", "controller", "-o", "jsonpath={.spec.replicas}")
 	scale := func(ctx context.Context, replicas string, wait ...string) error {
 		_, err := w.Kubectl(ctx, "-n", product.Namespace, "scale", "deployment/controller", "--replicas="+replicas)
 		if err == nil {
@@ -36,7 +37,7 @@ func (w *world) withoutController(t *testing.T, ctx context.Context) {
 				t.Error(err)
 			}
 		}
-		if err := scale(ctx, "1", "rollout", "status", "deployment/controller", "--timeout=60s"); err != nil {
+		if err := scale(ctx, replicas, "rollout", "status", "deployment/controller", "--timeout=60s"); err != nil {
 			t.Error(err)
 		}
 	})
@@ -81,6 +82,7 @@ func TestLayer2SharedAddress(t *testing.T) {
 	for _, a := range addrs {
 		ports, near = append(ports, netip.AddrPortFrom(a, 80)), append(near, netip.AddrPortFrom(a, 81))
 	}
+	w.answeredBy(t, ctx, "n2", near...)
 	w.unless(t, func() []product.LANOutage {
 		watch, err := product.WatchLAN(ctx, w.Lab, ports...)
 		if err != nil {
