@@ -34,7 +34,13 @@ func (w *world) lanWeb(t *testing.T, ctx context.Context) []netip.AddrPort {
 	ns := w.namespace(t, ctx)
 	w.apply(t, ctx, lanConfig(preferring("n1"))+webPods(ns, "web", "n2", "n3")+lanService(ns, "web", "web", "Cluster", "", "IPv4", "IPv6"))
 	w.podsReady(t, ctx, ns, "web")
-	return w.ports(t, ctx, ns, "web", 2)
+	ports := w.ports(t, ctx, ns, "web", 2)
+	for _, to := range ports {
+		w.eventually(t, ctx, fmt.Sprintf("answers from %s", to), func() error {
+			return product.Requests(ctx, w.LANClient(0), url(to), 20, 4).LastError
+		})
+	}
+	return ports
 }
 
 // lanMoves watches ports from the nodes' network while something happens, from when
