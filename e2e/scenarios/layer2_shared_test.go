@@ -5,6 +5,7 @@ package scenarios_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/netip"
 	"strings"
@@ -118,7 +119,7 @@ func (w *world) answeredBy(t *testing.T, ctx context.Context, node string, ports
 		w.eventually(t, ctx, fmt.Sprintf("an answer from %s at %s", node, to), func() error {
 			tally := product.Requests(ctx, w.LANClient(0), url(to), 1, 1)
 			if tally.ByNode[node] != 1 {
-				return fmt.Errorf("it was by %v (%v)", tally.ByNode, tally.LastError)
+				return errors.Join(tally.LastError, fmt.Errorf("it was by %v", tally.ByNode))
 			}
 			return nil
 		})
