@@ -58,8 +58,10 @@ type LANOutage struct {
 	// Unasked is the longest time for which the machine was too busy to ask; what
 	// was then is not known.
 	Unasked time.Duration
-	// Owners are those that claimed the address, in turn.
+	// Owners are those that claimed the address, in turn, and Heard what was heard
+	// of it.
 	Owners []wire.Tenure
+	Heard  wire.Record
 	// Requests is how many there were, and Failed how many of them had no answer
 	// within 0.9 s, with the error of one.
 	Requests, Failed int
@@ -85,6 +87,27 @@ func (o LANOutage) String() string {
 		text += fmt.Sprintf("; last error: %v", o.LastError)
 	}
 	return text
+}
+
+// Around is what was heard around the time for which the address was unanswered, but
+// for questions to everybody and, of answers of one to another in a row, all but the
+// last.
+func (o LANOutage) Around() wire.Record {
+	const apart = 100 * time.Millisecond
+	var out wire.Record
+	for _, f := range o.Heard.Between(o.UnansweredAt.Add(-apart), o.UnansweredAt.Add(o.Unanswered+apart)) {
+		if f.Kind == wire.Query && f.Dst.Multicast() {
+			continue
+		}
+		if f.Kind == wire.Claim && slices.ContainsFunc(out[max(0, len(out)-1):], func(l wire.Frame) bool {
+			return l.Kind == f.Kind && l.MAC == f.MAC && l.Dst == f.Dst && f.Time.Sub(l.Time) < lanSilence
+		}) {
+			out[len(out)-1].Time = f.Time
+			continue
+		}
+		out = append(out, f)
+	}
+	return out
 }
 
 func from(t time.Time) string {
@@ -180,7 +203,8 @@ func (w *LANWatch) Stop(ctx context.Context) ([]LANOutage, error) {
 
 // addRecord says who answered for the address.
 func (o *LANOutage) addRecord(r wire.Record, client wire.MAC, from, until time.Time) {
-	o.Owners = r.Between(from, until).Tenures(o.To.Addr(), 0)
+	o.Heard = r.Between(from, until).Of(o.To.Addr())
+	o.Owners = o.Heard.Tenures(o.To.Addr(), 0)
 	rule := wire.Rule{Addr: o.To.Addr(), Client: client, Limit: 1, Apart: lanSilence}
 	for _, v := range r.Check(rule, from, until) {
 		long := map[wire.Reason]*time.Duration{wire.NoOwner: &o.Unanswered, wire.TwoOwners: &o.Shared, wire.NotAsked: &o.Unasked}[v.Reason]

@@ -94,8 +94,8 @@ func (w *world) unless(t *testing.T, happens func() []product.LANOutage) {
 		for _, o := range happens() {
 			t.Log(o)
 			if o.Unanswered > lanOutageLimit || o.Outage > lanOutageLimit || o.Shared > lanOutageLimit {
-				long += fmt.Sprintf("%s: unanswered for %s, two owners for %s, requests failed for %s; want at most %s of each\n",
-					o.To, o.Unanswered, o.Shared, o.Outage, lanOutageLimit)
+				long += fmt.Sprintf("%s: unanswered for %s, two owners for %s, requests failed for %s; want at most %s of each; heard around it:\n%s",
+					o.To, o.Unanswered, o.Shared, o.Outage, lanOutageLimit, o.Around())
 			}
 			busy = busy || o.Busy()
 		}
