@@ -49,22 +49,29 @@ type LANOutage struct {
 	To netip.AddrPort
 	// Unanswered is the longest time for which the owner that the client knew, or
 	// anybody while it knew none, did not answer ARP or neighbour discovery, from
-	// the first question without an answer. Below 25 ms it is 0.
-	Unanswered time.Duration
+	// the first question without an answer, and UnansweredAt when that was. Below
+	// 25 ms it is 0.
+	Unanswered   time.Duration
+	UnansweredAt time.Time
 	// Shared is the longest time for which two nodes answered.
 	Shared time.Duration
 	// Unasked is the longest time for which the machine was too busy to ask; what
 	// was then is not known.
 	Unasked time.Duration
-	// Owners are those that claimed the address, in turn.
+	// Owners are those that claimed the address, in turn, and Heard what was heard
+	// of it.
 	Owners []wire.Tenure
+	Heard  wire.Record
 	// Requests is how many there were, and Failed how many of them had no answer
 	// within 0.9 s, with the error of one.
 	Requests, Failed int
 	LastError        error
 	// Outage is the longest time for which requests failed: from when the first
-	// of those in a row began to when the next one that was answered did.
-	Outage time.Duration
+	// of those in a row began to when the last did, and the pause after it. A
+	// connection that is open when the address moves may fail, and counts.
+	// OutageAt is when the first began.
+	Outage   time.Duration
+	OutageAt time.Time
 }
 
 // String returns a line.
@@ -73,13 +80,41 @@ func (o LANOutage) String() string {
 	for _, t := range o.Owners {
 		owners = append(owners, fmt.Sprintf("%s %s-%s", t.Who(), t.From.Format("05.000"), t.Until.Format("05.000")))
 	}
-	text := fmt.Sprintf("%s: unanswered for %d ms, two owners for %d ms, not asked for %d ms; %d of %d requests failed, for %d ms; owners %s",
-		o.To, o.Unanswered.Milliseconds(), o.Shared.Milliseconds(), o.Unasked.Milliseconds(),
-		o.Failed, o.Requests, o.Outage.Milliseconds(), strings.Join(owners, ", "))
+	text := fmt.Sprintf("%s: unanswered for %d ms%s, two owners for %d ms, not asked for %d ms; %d of %d requests failed, for %d ms%s; owners %s",
+		o.To, o.Unanswered.Milliseconds(), from(o.UnansweredAt), o.Shared.Milliseconds(), o.Unasked.Milliseconds(),
+		o.Failed, o.Requests, o.Outage.Milliseconds(), from(o.OutageAt), strings.Join(owners, ", "))
 	if o.LastError != nil {
 		text += fmt.Sprintf("; last error: %v", o.LastError)
 	}
 	return text
+}
+
+// Around is what was heard around the time for which the address was unanswered, but
+// for questions to everybody and, of answers of one to another in a row, all but the
+// last.
+func (o LANOutage) Around() wire.Record {
+	const apart = 100 * time.Millisecond
+	var out wire.Record
+	for _, f := range o.Heard.Between(o.UnansweredAt.Add(-apart), o.UnansweredAt.Add(o.Unanswered+apart)) {
+		if f.Kind == wire.Query && f.Dst.Multicast() {
+			continue
+		}
+		if f.Kind == wire.Claim && slices.ContainsFunc(out[max(0, len(out)-1):], func(l wire.Frame) bool {
+			return l.Kind == f.Kind && l.MAC == f.MAC && l.Dst == f.Dst && f.Time.Sub(l.Time) < lanSilence
+		}) {
+			out[len(out)-1].Time = f.Time
+			continue
+		}
+		out = append(out, f)
+	}
+	return out
+}
+
+func from(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return t.Format(" from 05.000")
 }
 
 // WatchLAN begins to watch how the lab's first client on the nodes' network reaches
@@ -139,6 +174,10 @@ func (w *LANWatch) Owned(ctx context.Context, after time.Time, addr netip.Addr, 
 	return f.Member, nil
 }
 
+// Busy reports whether the machine was too busy for what was seen to show anything:
+// five questions in a row were late, and then answers are too.
+func (o LANOutage) Busy() bool { return o.Unasked > lanSilence }
+
 // Stop ends the watch and returns what was seen from its beginning, for each port.
 func (w *LANWatch) Stop(ctx context.Context) ([]LANOutage, error) {
 	until := time.Now()
@@ -164,10 +203,14 @@ func (w *LANWatch) Stop(ctx context.Context) ([]LANOutage, error) {
 
 // addRecord says who answered for the address.
 func (o *LANOutage) addRecord(r wire.Record, client wire.MAC, from, until time.Time) {
-	o.Owners = r.Between(from, until).Tenures(o.To.Addr(), 0)
+	o.Heard = r.Between(from, until).Of(o.To.Addr())
+	o.Owners = o.Heard.Tenures(o.To.Addr(), 0)
 	rule := wire.Rule{Addr: o.To.Addr(), Client: client, Limit: 1, Apart: lanSilence}
 	for _, v := range r.Check(rule, from, until) {
 		long := map[wire.Reason]*time.Duration{wire.NoOwner: &o.Unanswered, wire.TwoOwners: &o.Shared, wire.NotAsked: &o.Unasked}[v.Reason]
+		if v.Reason == wire.NoOwner && v.Until.Sub(v.From) > *long {
+			o.UnansweredAt = v.From
+		}
 		*long = max(*long, v.Until.Sub(v.From))
 	}
 }
@@ -228,18 +271,17 @@ func (o *LANOutage) addRequests(made []lanRequest) {
 	o.Requests = len(made)
 	var first time.Time // of those that failed in a row
 	for _, m := range made {
-		if m.err != nil {
-			o.Failed++
-			o.LastError = m.err
-			if first.IsZero() {
-				first = m.began
-			}
-		}
-		if !first.IsZero() {
-			o.Outage = max(o.Outage, m.began.Sub(first))
-		}
 		if m.err == nil {
 			first = time.Time{}
+			continue
+		}
+		if first.IsZero() {
+			first = m.began
+		}
+		o.Failed++
+		o.LastError = m.err
+		if long := m.began.Sub(first) + lanRequestPause; long > o.Outage {
+			o.Outage, o.OutageAt = long, first
 		}
 	}
 }

@@ -26,7 +26,7 @@ func TestOutage(t *testing.T) {
 		{"none failed", []lanRequest{at(0, nil), at(10, nil), at(20, nil)}, 0, 0},
 		{"one", []lanRequest{at(0, nil), at(20, nil), at(10, lost)}, 1, 10 * time.Millisecond},
 		{"two in a row, and one", []lanRequest{at(0, nil), at(30, nil), at(50, nil), at(10, lost), at(20, lost), at(40, lost)}, 3, 20 * time.Millisecond},
-		{"to the end", []lanRequest{at(0, nil), at(10, lost), at(20, lost), at(30, lost)}, 3, 20 * time.Millisecond},
+		{"to the end", []lanRequest{at(0, nil), at(10, lost), at(20, lost), at(30, lost)}, 3, 30 * time.Millisecond},
 		{"from the beginning", []lanRequest{at(10, nil), at(0, lost)}, 1, 10 * time.Millisecond},
 	} {
 		var o LANOutage

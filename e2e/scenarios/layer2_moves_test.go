@@ -4,6 +4,7 @@ package scenarios_test
 
 import (
 	"context"
+	"fmt"
 	"net/netip"
 	"testing"
 	"time"
@@ -12,8 +13,9 @@ import (
 )
 
 // lanOutageLimit is for how long an address that moves on purpose may be without an
-// answer, and its clients without one. Half of that and less is measured; what is
-// promised, 50 ms, bench l2-graceful shows on a machine that does nothing else.
+// answer, its clients without one, and two nodes answer for it. What is promised is
+// 50 ms, and measured by bench l2-failover; here three nodes start pods at the same
+// time on a machine with two processors, and a speaker waits for one of them.
 const lanOutageLimit = 250 * time.Millisecond
 
 // preferring makes a node the first choice of the L2Advertisement.
@@ -32,7 +34,13 @@ func (w *world) lanWeb(t *testing.T, ctx context.Context) []netip.AddrPort {
 	ns := w.namespace(t, ctx)
 	w.apply(t, ctx, lanConfig(preferring("n1"))+webPods(ns, "web", "n2", "n3")+lanService(ns, "web", "web", "Cluster", "", "IPv4", "IPv6"))
 	w.podsReady(t, ctx, ns, "web")
-	return w.ports(t, ctx, ns, "web", 2)
+	ports := w.ports(t, ctx, ns, "web", 2)
+	for _, to := range ports {
+		w.eventually(t, ctx, fmt.Sprintf("answers from %s", to), func() error {
+			return product.Requests(ctx, w.LANClient(0), url(to), 20, 4).LastError
+		})
+	}
+	return ports
 }
 
 // lanMoves watches ports from the nodes' network while something happens, from when
@@ -40,37 +48,65 @@ func (w *world) lanWeb(t *testing.T, ctx context.Context) []netip.AddrPort {
 // move meanwhile, or were without an answer for too long.
 func (w *world) lanMoves(t *testing.T, ctx context.Context, ports []netip.AddrPort, happens func(owned func(may func(string) bool))) {
 	t.Helper()
-	watch, err := product.WatchLAN(ctx, w.Lab, ports...)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { watch.Capture.Stop() })
-	owned := func(may func(string) bool) {
-		t.Helper()
-		ctx, cancel := context.WithTimeout(ctx, 2*waitLimit)
-		defer cancel()
-		began := time.Now()
-		for _, to := range ports {
-			if _, err := watch.Owned(ctx, began, to.Addr(), may); err != nil {
-				t.Fatal(err)
+	w.unless(t, func() []product.LANOutage {
+		watch, err := product.WatchLAN(ctx, w.Lab, ports...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { watch.Capture.Stop() })
+		owned := func(may func(string) bool) { w.lanOwned(t, ctx, watch, ports, may) }
+		owned(is("n1"))
+		happens(owned)
+		owned(is("n1"))
+		outages, err := watch.Stop(ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, o := range outages {
+			if len(o.Owners) < 3 || o.Requests < 100 {
+				t.Errorf("%s; want it to have moved and come back, and 100 requests", o)
 			}
 		}
-	}
-	owned(is("n1"))
-	happens(owned)
-	owned(is("n1"))
-	outages, err := watch.Stop(ctx)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, o := range outages {
-		t.Log(o)
-		if o.Unanswered > lanOutageLimit || o.Outage > lanOutageLimit {
-			t.Errorf("%s was unanswered for %s, and its requests failed for %s; want at most %s", o.To, o.Unanswered, o.Outage, lanOutageLimit)
+		return outages
+	})
+}
+
+// lanOwned waits until one node alone, of those that may, answers for each address.
+func (w *world) lanOwned(t *testing.T, ctx context.Context, watch *product.LANWatch, ports []netip.AddrPort, may func(string) bool) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(ctx, 2*waitLimit)
+	defer cancel()
+	began := time.Now()
+	for _, to := range ports {
+		if _, err := watch.Owned(ctx, began, to.Addr(), may); err != nil {
+			t.Fatal(err)
 		}
-		if len(o.Owners) < 3 || o.Requests < 100 {
-			t.Errorf("%s: %d requests, and owners %v; want it to have moved and come back", o.To, o.Requests, o.Owners)
+	}
+}
+
+// unless fails the test if what happens keeps clients from an answer for too long. A
+// machine that is too busy even to ask in time shows nothing, and is given two more
+// tries.
+func (w *world) unless(t *testing.T, happens func() []product.LANOutage) {
+	t.Helper()
+	for try := 1; ; try++ {
+		long, busy := "", false
+		for _, o := range happens() {
+			t.Log(o)
+			if o.Unanswered > lanOutageLimit || o.Outage > lanOutageLimit || o.Shared > lanOutageLimit {
+				long += fmt.Sprintf("%s: unanswered for %s, two owners for %s, requests failed for %s; want at most %s of each; heard around it:\n%s",
+					o.To, o.Unanswered, o.Shared, o.Outage, lanOutageLimit, o.Around())
+			}
+			busy = busy || o.Busy()
 		}
+		if long == "" {
+			return
+		}
+		if !busy || try == 3 {
+			t.Error(long)
+			return
+		}
+		t.Log("once more, the machine was busy: " + long)
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/netip"
 	"strings"
 	"testing"
@@ -20,6 +21,7 @@ import (
 // configured is removed.
 func (w *world) withoutController(t *testing.T, ctx context.Context) {
 	t.Helper()
+	replicas := w.kubectl(t, ctx, "-n", product.Namespace, "get", "deployment", "controller", "-o", "jsonpath={.spec.replicas}")
 	scale := func(ctx context.Context, replicas string, wait ...string) error {
 		_, err := w.Kubectl(ctx, "-n", product.Namespace, "scale", "deployment/controller", "--replicas="+replicas)
 		if err == nil {
@@ -36,7 +38,7 @@ func (w *world) withoutController(t *testing.T, ctx context.Context) {
 				t.Error(err)
 			}
 		}
-		if err := scale(ctx, "1", "rollout", "status", "deployment/controller", "--timeout=60s"); err != nil {
+		if err := scale(ctx, replicas, "rollout", "status", "deployment/controller", "--timeout=60s"); err != nil {
 			t.Error(err)
 		}
 	})
@@ -77,61 +79,49 @@ func TestLayer2SharedAddress(t *testing.T) {
 		w.gives(t, ctx, ns, name, addrs...)
 	}
 
-	var ports []netip.AddrPort // of the one that has endpoints all the time
+	var ports, near []netip.AddrPort // of the one that has endpoints all the time, and of the other
 	for _, a := range addrs {
-		ports = append(ports, netip.AddrPortFrom(a, 80))
+		ports, near = append(ports, netip.AddrPortFrom(a, 80)), append(near, netip.AddrPortFrom(a, 81))
 	}
-	watch, err := product.WatchLAN(ctx, w.Lab, ports...)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { watch.Capture.Stop() })
-	// owned waits for both addresses to be answered for by that node; the pods of the
-	// Service with policy Local are its own.
-	owned := func(node string) {
-		t.Helper()
-		ctx, cancel := context.WithTimeout(ctx, waitLimit)
-		defer cancel()
-		for began, i := time.Now(), 0; i < len(addrs); i++ {
-			if _, err := watch.Owned(ctx, began, addrs[i], is(node)); err != nil {
-				t.Fatal(err)
-			}
+	w.answeredBy(t, ctx, "n2", near...)
+	w.unless(t, func() []product.LANOutage {
+		watch, err := product.WatchLAN(ctx, w.Lab, ports...)
+		if err != nil {
+			t.Fatal(err)
 		}
-	}
-	near := func(node string) {
-		t.Helper()
-		for _, a := range addrs {
-			w.eventually(t, ctx, "an answer from "+node+" at port 81 of "+a.String(), func() error {
-				tally := product.Requests(ctx, w.LANClient(0), url(netip.AddrPortFrom(a, 81)), 1, 1)
-				if tally.ByNode[node] != 1 {
-					return errors.Join(tally.LastError, errors.New("it was "+tally.String()))
-				}
-				return nil
-			})
+		t.Cleanup(func() { watch.Capture.Stop() })
+		both := func(node string) {
+			t.Helper()
+			w.lanOwned(t, ctx, watch, ports, is(node))
+			w.answeredBy(t, ctx, node, near...)
 		}
-	}
-	owned("n2")
-	near("n2")
-	w.apply(t, ctx, webPods(ns, "near", "n2", "n3"))
-	w.podsReady(t, ctx, ns, "near")
-	w.kubectl(t, ctx, "-n", ns, "delete", "pod", "near-0", "--timeout=30s")
-	owned("n3")
-	near("n3")
-	w.kubectl(t, ctx, "-n", ns, "delete", "pod", "near-1", "--timeout=30s")
-	owned("n1") // only one has endpoints now, and its advertisement prefers n1
-	w.apply(t, ctx, webPods(ns, "near", "n2"))
-	owned("n2")
-	near("n2")
+		both("n2")
+		w.apply(t, ctx, webPods(ns, "near", "n2", "n3"))
+		w.podsReady(t, ctx, ns, "near")
+		w.kubectl(t, ctx, "-n", ns, "delete", "pod", "near-0", "--timeout=30s")
+		both("n3")
+		w.kubectl(t, ctx, "-n", ns, "delete", "pod", "near-1", "--timeout=30s")
+		w.lanOwned(t, ctx, watch, ports, is("n1")) // one has no endpoints now, and the other's advertisement prefers n1
+		w.apply(t, ctx, webPods(ns, "near", "n2"))
+		both("n2")
+		outages, err := watch.Stop(ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return outages
+	})
+}
 
-	outages, err := watch.Stop(ctx)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, o := range outages {
-		t.Log(o)
-		if o.Shared > lanOutageLimit || o.Unanswered > lanOutageLimit || o.Outage > lanOutageLimit || o.Requests < 100 {
-			t.Errorf("%s had two owners for %s, was unanswered for %s, and its requests failed for %s; want at most %s of each",
-				o.To, o.Shared, o.Unanswered, o.Outage, lanOutageLimit)
-		}
+// answeredBy waits for an answer from a pod on that node at each port.
+func (w *world) answeredBy(t *testing.T, ctx context.Context, node string, ports ...netip.AddrPort) {
+	t.Helper()
+	for _, to := range ports {
+		w.eventually(t, ctx, fmt.Sprintf("an answer from %s at %s", node, to), func() error {
+			tally := product.Requests(ctx, w.LANClient(0), url(to), 1, 1)
+			if tally.ByNode[node] != 1 {
+				return errors.Join(tally.LastError, fmt.Errorf("it was by %v", tally.ByNode))
+			}
+			return nil
+		})
 	}
 }
