@@ -102,7 +102,7 @@ type l2Node struct {
 	changed chan<- struct{} // holds at most one: something was said
 
 	mu   sync.Mutex
-	said speakerSays // the latest of each
+	said speakerSays // the latest
 	run  *l2Process
 }
 
@@ -164,7 +164,12 @@ func (n *l2Node) start(ctx context.Context, conf speakerConf) error {
 	n.run, n.said = p, speakerSays{}
 	n.mu.Unlock()
 	go n.listen(p, out)
-	if err := json.NewEncoder(in).Encode(conf); err != nil {
+	return n.tell(conf)
+}
+
+// tell says something to the node's speaker.
+func (n *l2Node) tell(what any) error {
+	if err := json.NewEncoder(n.run.in).Encode(what); err != nil {
 		return fmt.Errorf("telling the speaker of %s what to do: %w", n.name(), err)
 	}
 	return nil
@@ -179,11 +184,10 @@ func (n *l2Node) listen(p *l2Process, out io.Reader) {
 			return
 		}
 		n.mu.Lock()
-		if s.Alive > 0 {
-			n.said.Alive = s.Alive
-		} else {
-			n.said.Owns, n.said.Stats = s.Owns, s.Stats
+		if s.Stats == nil {
+			s.Stats = n.said.Stats
 		}
+		n.said = s
 		n.mu.Unlock()
 		select {
 		case n.changed <- struct{}{}:

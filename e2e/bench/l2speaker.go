@@ -28,19 +28,24 @@ type speakerConf struct {
 	Node string
 	// Manifests are the cluster as the API server would have it.
 	Manifests string
-	// Bind is where it is a member; not valid: it knows of nobody else. Peers are
-	// the others.
-	Bind  netip.AddrPort
-	Peers []netip.Addr
+	// Bind is where it is a member; not valid: it knows of nobody else. Its peers
+	// are in the first speakerWord.
+	Bind netip.AddrPort
 	// Held: as some ServiceL2Status would say, all addresses are announced.
 	Held bool
+}
+
+// speakerWord is what it is told afterwards, one at a time.
+type speakerWord struct {
+	Peers []netip.Addr `json:",omitempty"` // all who may be members
+	Stats bool         `json:",omitempty"` // say them
 }
 
 // speakerSays is what a speaker says on its standard output, one at a time.
 type speakerSays struct {
 	Alive int           // as many are alive, since something changed
 	Owns  int           // as many addresses it owns, since that changed
-	Stats *speakerStats // asked for by anything on its standard input
+	Stats *speakerStats // as it was asked for
 }
 
 // speakerStats is what a speaker has done, and what that costs it.
@@ -59,8 +64,8 @@ type speaker struct {
 	engine *l2.Engine
 	links  []l2.Link
 	result *plan.Result
-	owns   int
 	says   *json.Encoder
+	said   speakerSays
 }
 
 // speak is the whole life of a speaker. It ends with its standard input.
@@ -77,11 +82,15 @@ func speak(in io.Reader, out io.Writer) error {
 		return err
 	}
 	defer s.engine.Close()
-	asked := make(chan struct{})
+	words := make(chan speakerWord)
 	go func() {
 		defer end()
-		for dec.Decode(new(struct{})) == nil {
-			asked <- struct{}{}
+		for {
+			var w speakerWord
+			if dec.Decode(&w) != nil {
+				return
+			}
+			words <- w
 		}
 	}()
 	found := make(chan []links.Link)
@@ -96,7 +105,7 @@ func speak(in io.Reader, out io.Writer) error {
 			fmt.Fprintln(os.Stderr, err)
 		}
 	}()
-	return s.run(ctx, conf, found, asked)
+	return s.run(ctx, conf, found, words)
 }
 
 func newSpeaker(conf speakerConf, out io.Writer) (*speaker, error) {
@@ -118,44 +127,62 @@ func newSpeaker(conf speakerConf, out io.Writer) (*speaker, error) {
 }
 
 // run is the speaker's loop.
-func (s *speaker) run(ctx context.Context, conf speakerConf, found <-chan []links.Link, asked <-chan struct{}) error {
+func (s *speaker) run(ctx context.Context, conf speakerConf, found <-chan []links.Link, words <-chan speakerWord) error {
+	m, err := s.join(ctx, conf, words)
+	if err != nil {
+		return err
+	}
 	var changed <-chan struct{}
-	var m *members.Members
-	if conf.Bind.IsValid() {
-		var err error
-		if m, err = members.Start(members.Options{Node: conf.Node, Bind: conf.Bind, Secret: []byte("a secret of the bench's")}); err != nil {
-			return err
-		}
-		m.Join(conf.Peers)
-		select {
-		case <-m.Joined():
-		case <-ctx.Done():
-			return nil
-		}
+	if m != nil {
 		changed = m.Changed()
-		s.facts.Alive = m.Alive()
-		_ = s.says.Encode(speakerSays{Alive: len(s.facts.Alive.Names())})
 	}
 	for {
-		var stats *speakerStats
+		said := speakerSays{}
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-changed:
 			s.facts.Alive = m.Alive()
 			s.apply()
-			_ = s.says.Encode(speakerSays{Alive: len(s.facts.Alive.Names())})
 		case l := <-found:
 			s.links = answering(l)
 			s.apply()
 		case <-s.engine.Events():
-		case <-asked:
-			stats = s.stats()
+		case w := <-words:
+			if w.Stats {
+				said.Stats = s.stats()
+			} else {
+				m.Join(w.Peers)
+			}
 		}
-		if n := s.owned(); n != s.owns || stats != nil {
-			s.owns = n
-			_ = s.says.Encode(speakerSays{Owns: n, Stats: stats})
+		said.Alive, said.Owns = len(s.facts.Alive.Names()), s.owned()
+		if said != s.said {
+			s.said = said
+			_ = s.says.Encode(said)
 		}
+	}
+}
+
+// join begins the membership, and waits until it can be believed; nil: there is
+// none.
+func (s *speaker) join(ctx context.Context, conf speakerConf, words <-chan speakerWord) (*members.Members, error) {
+	if !conf.Bind.IsValid() {
+		return nil, nil
+	}
+	m, err := members.Start(members.Options{Node: conf.Node, Bind: conf.Bind, Secret: []byte("a secret of the bench's")})
+	if err != nil {
+		return nil, err
+	}
+	for {
+		select {
+		case w := <-words:
+			m.Join(w.Peers)
+			continue
+		case <-m.Joined():
+		case <-ctx.Done():
+		}
+		s.facts.Alive = m.Alive()
+		return m, nil
 	}
 }
 

@@ -96,18 +96,19 @@ func measureL2(ctx context.Context, n int) ([]Row, error) {
 	}
 	fmt.Printf("%d speakers: %d power cuts; %.0f s in all\n", n, len(w.cuts), time.Since(began).Seconds())
 	var rows []Row
-	for f, family := range []string{"ipv4", "ipv6"} {
+	for f, family := range families {
 		params := func() map[string]any {
 			return map[string]any{"speakers": n, "family": family, "where": "a process and a namespace each, one bridge", "cores": runtime.NumCPU()}
 		}
 		claim := milliseconds("loss-to-first-gratuitous", params(), claims[f])
 		outage := milliseconds("client-outage", params(), outages[f])
-		outage.Params["cause"], outage.Params["requests"] = "power cut", "UDP, 10 ms, answered by an echo in each node's namespace instead of kube-proxy"
+		outage.Params["cause"], outage.Params["requests"] = "power cut", "UDP each 10 ms"
 		rows = append(rows, claim, outage)
 	}
 	rows = append(rows, figures("speaker-cpu-at-rest", map[string]any{"speakers": n, "cores": runtime.NumCPU()}, "ms/s", []float64{1000 * rest / float64(n)}))
 	return withNote("memberlist, plan and responder are the product's, over real sockets; the cluster's objects are a file. "+
-		"Cut: the port of the switch passes nothing on any more, and the speaker is killed. The speakers know each other's MACs beforehand.", rows...), nil
+		"The cut: the port of the switch passes nothing on any more, and the speaker is killed. An echo in each node's namespace answers the requests in place of kube-proxy. "+
+		"The speakers' kernels know each other's MACs beforehand.", rows...), nil
 }
 
 // build makes the LAN with its machines, without speakers.
@@ -196,25 +197,35 @@ func family(a netip.Addr) int {
 	return 1
 }
 
-// confOf is what a node's speaker is told when so many others are there.
-func (w *l2World) confOf(n *l2Node, peers int) speakerConf {
+// start starts a node's speaker.
+func (w *l2World) start(n *l2Node) error {
 	c := w.conf
 	c.Node, c.Bind = n.name(), netip.AddrPortFrom(n.addr4(), members.DefaultPort)
-	for _, p := range w.nodes[:peers] {
-		c.Peers = append(c.Peers, p.addr4())
+	return n.start(w.ctx, c)
+}
+
+// tellPeers tells some speakers where the others are, as the API server would.
+func tellPeers(some, all []*l2Node) error {
+	var peers []netip.Addr
+	for _, n := range all {
+		peers = append(peers, n.addr4())
 	}
-	return c
+	for _, n := range some {
+		if err := n.tell(speakerWord{Peers: peers}); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // startAll starts all speakers, some at a time.
 func (w *l2World) startAll() error {
 	for i, n := range w.nodes {
-		batch := min(i/l2Together*l2Together+l2Together, len(w.nodes))
-		if err := n.start(w.ctx, w.confOf(n, batch)); err != nil {
+		if err := w.start(n); err != nil {
 			return err
 		}
-		if i+1 == batch {
-			if err := w.settle(w.nodes[:batch]); err != nil {
+		if now := w.nodes[:i+1]; len(now)%l2Together == 0 || len(now) == len(w.nodes) {
+			if err := errors.Join(tellPeers(now, now), w.settle(now)); err != nil {
 				return err
 			}
 		}
@@ -307,9 +318,9 @@ func (w *l2World) cut(c l2Cut) (claim, outage [2]time.Duration, err error) {
 		}
 		outage[f] = clients[f].end()
 	}
-	err = errors.Join(w.sw.setPort(c.victim.port(), portForwarding), c.victim.start(w.ctx, w.confOf(c.victim, len(w.nodes))))
+	err = errors.Join(w.sw.setPort(c.victim.port(), portForwarding), w.start(c.victim))
 	if err == nil {
-		err = w.settle(w.nodes)
+		err = errors.Join(tellPeers([]*l2Node{c.victim}, w.nodes), w.settle(w.nodes))
 	}
 	return claim, outage, err
 }
