@@ -21,47 +21,38 @@ const echoPort = 8080
 // echo answers every datagram in the calling thread's namespace from the address
 // that it came to.
 func echo(ctx context.Context) error {
-	for _, network := range []string{"udp4", "udp6"} {
-		c, err := net.ListenPacket(network, fmt.Sprintf(":%d", echoPort))
-		if err != nil {
-			return fmt.Errorf("listening for requests: %w", err)
-		}
-		context.AfterFunc(ctx, func() { c.Close() })
-		if network == "udp4" {
-			p := ipv4.NewPacketConn(c)
-			if err := p.SetControlMessage(ipv4.FlagDst, true); err != nil {
-				return err
-			}
-			go func() {
-				for buf := make([]byte, 64); ; {
-					n, cm, from, err := p.ReadFrom(buf)
-					if errors.Is(err, net.ErrClosed) {
-						return
-					}
-					if err == nil && cm != nil {
-						_, _ = p.WriteTo(buf[:n], &ipv4.ControlMessage{Src: cm.Dst}, from)
-					}
-				}
-			}()
-			continue
-		}
-		p := ipv6.NewPacketConn(c)
-		if err := p.SetControlMessage(ipv6.FlagDst, true); err != nil {
-			return err
-		}
-		go func() {
-			for buf := make([]byte, 64); ; {
-				n, cm, from, err := p.ReadFrom(buf)
-				if errors.Is(err, net.ErrClosed) {
-					return
-				}
-				if err == nil && cm != nil {
-					_, _ = p.WriteTo(buf[:n], &ipv6.ControlMessage{Src: cm.Dst}, from)
-				}
-			}
-		}()
+	c4, err4 := net.ListenPacket("udp4", fmt.Sprintf(":%d", echoPort))
+	c6, err6 := net.ListenPacket("udp6", fmt.Sprintf(":%d", echoPort))
+	if err := errors.Join(err4, err6); err != nil {
+		return fmt.Errorf("listening for requests: %w", err)
 	}
+	context.AfterFunc(ctx, func() { c4.Close(); c6.Close() })
+	p4, p6 := ipv4.NewPacketConn(c4), ipv6.NewPacketConn(c6)
+	if err := errors.Join(p4.SetControlMessage(ipv4.FlagDst, true), p6.SetControlMessage(ipv6.FlagDst, true)); err != nil {
+		return fmt.Errorf("listening for requests: %w", err)
+	}
+	go echoAll(func(buf []byte) error {
+		n, cm, from, err := p4.ReadFrom(buf)
+		if err == nil && cm != nil {
+			_, err = p4.WriteTo(buf[:n], &ipv4.ControlMessage{Src: cm.Dst}, from)
+		}
+		return err
+	})
+	go echoAll(func(buf []byte) error {
+		n, cm, from, err := p6.ReadFrom(buf)
+		if err == nil && cm != nil {
+			_, err = p6.WriteTo(buf[:n], &ipv6.ControlMessage{Src: cm.Dst}, from)
+		}
+		return err
+	})
 	return nil
+}
+
+// echoAll calls one until the socket is closed. A client that cannot be answered
+// misses its answer.
+func echoAll(one func(buf []byte) error) {
+	for buf := make([]byte, 64); !errors.Is(one(buf), net.ErrClosed); {
+	}
 }
 
 // requests are datagrams to one address, one each pause, of which each is to be

@@ -52,7 +52,7 @@ func l2Flood(ctx context.Context) ([]Row, error) {
 		}
 	}
 	return withNote(fmt.Sprintf("Speaker, flooder, client and switch share %d cores; the questions go to all, each from another address, and pass the switch. "+
-		"A question of the client's that hears nothing for %v counts as lost.", runtime.NumCPU(), l2Patience), rows...), nil
+		"A question of the client's that hears nothing for %v counts as missing its answer. responder-cpu is the speaker's process; what the kernel does to deliver a frame counts to its sender.", runtime.NumCPU(), l2Patience), rows...), nil
 }
 
 var families = []string{"ipv4", "ipv6"}
@@ -93,14 +93,14 @@ func (w *floodWorld) build(ctx context.Context) (err error) {
 }
 
 func (w *floodWorld) until(ctx context.Context, what string, ok func(speakerSays) bool) error {
-	limit := time.After(l2Limit)
+	limit := time.After(l2Wait)
 	for !ok(w.node.now()) {
 		select {
 		case <-w.changed:
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		case <-limit:
-			return fmt.Errorf("not within %v: %s", l2Limit, what)
+			return fmt.Errorf("not within %v: %s", l2Wait, what)
 		}
 	}
 	return nil

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"metallb.io/metallb-frr/e2e/product"
 	"metallb.io/metallb-frr/e2e/wire"
 	"metallb.io/metallb-frr/pkg/intent"
 	"metallb.io/metallb-frr/pkg/members"
@@ -22,8 +23,8 @@ const (
 	l2Cuts = 50
 	// l2Pause is between two requests of the client's.
 	l2Pause = 10 * time.Millisecond
-	// l2Limit is for each thing that is waited for.
-	l2Limit = 30 * time.Second
+	// l2Wait is for each thing that is waited for.
+	l2Wait = 30 * time.Second
 	// l2Together is how many speakers start at once. That all do on a few cores is
 	// nothing that happens to machines of their own.
 	l2Together = 10
@@ -98,14 +99,14 @@ func measureL2(ctx context.Context, n int) ([]Row, error) {
 	var rows []Row
 	for f, family := range families {
 		params := func() map[string]any {
-			return map[string]any{"speakers": n, "family": family, "where": "a process and a namespace each, one bridge", "cores": runtime.NumCPU()}
+			return map[string]any{"speakers": n, "family": family, "fault": product.PowerCut.Name, "where": "a process and a namespace each, one bridge", "cores": runtime.NumCPU()}
 		}
 		claim := milliseconds("loss-to-first-gratuitous", params(), claims[f])
 		outage := milliseconds("client-outage", params(), outages[f])
-		outage.Params["cause"], outage.Params["requests"] = "power cut", "UDP each 10 ms"
+		outage.Params["requests"] = "UDP each 10 ms"
 		rows = append(rows, claim, outage)
 	}
-	rows = append(rows, figures("speaker-cpu-at-rest", map[string]any{"speakers": n, "cores": runtime.NumCPU()}, "ms/s", []float64{1000 * rest / float64(n)}))
+	rows = append(rows, figures("speaker-cpu-at-rest", map[string]any{"speakers": n, "cores": runtime.NumCPU(), "each": "speaker"}, "ms/s", []float64{1000 * rest / float64(n)}))
 	return withNote("memberlist, plan and responder are the product's, over real sockets; the cluster's objects are a file. "+
 		"The cut: the port of the switch passes nothing on any more, and the speaker is killed. An echo in each node's namespace answers the requests in place of kube-proxy. "+
 		"The speakers' kernels know each other's MACs beforehand.", rows...), nil
@@ -236,7 +237,7 @@ func (w *l2World) startAll() error {
 // settle waits until speakers know exactly one another, and each address of theirs
 // has its owner.
 func (w *l2World) settle(some []*l2Node) error {
-	limit := time.After(l2Limit)
+	limit := time.After(l2Wait)
 	for {
 		owned, alive := 0, 0
 		for _, n := range some {
@@ -252,7 +253,7 @@ func (w *l2World) settle(some []*l2Node) error {
 		select {
 		case <-w.changed:
 		case <-limit:
-			return fmt.Errorf("after %v %d of %d speakers know all, and %d of %d addresses are owned", l2Limit, alive, len(some), owned, 2*len(w.cuts))
+			return fmt.Errorf("after %v %d of %d speakers know all, and %d of %d addresses are owned", l2Wait, alive, len(some), owned, 2*len(w.cuts))
 		case <-w.ctx.Done():
 			return context.Cause(w.ctx)
 		}
@@ -283,7 +284,7 @@ func (w *l2World) atRest(d time.Duration) (float64, error) {
 // from the cut to the first frame of the new owner, and for which the client had no
 // answer.
 func (w *l2World) cut(c l2Cut) (claim, outage [2]time.Duration, err error) {
-	ctx, cancel := context.WithTimeoutCause(w.ctx, l2Limit, fmt.Errorf("not within %v", l2Limit))
+	ctx, cancel := context.WithTimeoutCause(w.ctx, l2Wait, fmt.Errorf("not within %v", l2Wait))
 	defer cancel()
 	var clients [2]*requests
 	for f, a := range c.addrs {
