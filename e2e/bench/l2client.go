@@ -149,25 +149,28 @@ func (r *requests) count(after time.Time) int {
 	return n
 }
 
-// end ends them and returns the longest time for which none was answered: from the
-// sending of the last one that was to that of the next.
+// end ends them and returns the longest time for which none was answered.
 func (r *requests) end() time.Duration {
 	r.once.Do(func() { close(r.stop) })
 	r.conn.Close()
 	r.work.Wait()
+	return longestGap(r.sent, r.answered)
+}
+
+// longestGap returns the longest time from the sending of an answered request to that
+// of the next answered one, of those that have others between them. What was not
+// answered in the end has no such time: it may be on its way.
+func longestGap(sent []time.Time, answered []bool) time.Duration {
 	var gap time.Duration
-	var last time.Time
-	lost := false
-	for i, at := range r.sent {
-		switch {
-		case !r.answered[i]:
-			lost = true
-		case lost && !last.IsZero():
-			gap = max(gap, at.Sub(last))
-			fallthrough
-		default:
-			last, lost = at, false
+	last := -1
+	for i, at := range sent {
+		if !answered[i] {
+			continue
 		}
+		if last >= 0 && last < i-1 {
+			gap = max(gap, at.Sub(sent[last]))
+		}
+		last = i
 	}
 	return gap
 }
