@@ -79,6 +79,17 @@ type l2Bench struct {
 	ports  []netip.AddrPort
 }
 
+// l2Failover measures the failover of layer 2 in a cluster of three nodes, and with
+// more speakers than that without Kubernetes.
+func l2Failover(ctx context.Context) ([]Row, error) {
+	rows, err := l2Lab(ctx)
+	if err != nil {
+		return rows, err
+	}
+	more, err := l2Speakers(ctx)
+	return append(rows, more...), err
+}
+
 // l2Lab measures in a cluster how long the addresses of a node that fails are
 // without an owner, and clients without an answer, and the same where an address
 // moves on purpose.
