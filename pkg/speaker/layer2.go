@@ -75,8 +75,8 @@ type layer2 struct {
 	applied  *plan.Result
 	linksNow []l2.Link // in force
 	foreign  map[netip.Addr]v1beta1.ForeignOwner
-	failures map[string]bool // what was logged once
-	limit    time.Time       // of the waiting for introduced
+	met      bool      // introduced, once
+	limit    time.Time // of the waiting for that
 }
 
 // newLayer2 returns nil without options.
@@ -86,7 +86,7 @@ func newLayer2(o Options) *layer2 {
 	}
 	l := &layer2{
 		Layer2: *o.Layer2, node: o.Node, log: o.Log, metrics: o.Metrics.Layer2, changed: make(chan struct{}, 1), due: time.NewTimer(time.Hour),
-		foreign: map[netip.Addr]v1beta1.ForeignOwner{}, failures: map[string]bool{},
+		foreign: map[netip.Addr]v1beta1.ForeignOwner{},
 	}
 	l.due.Stop()
 	if l.Members != nil {
@@ -249,9 +249,8 @@ func (l *layer2) apply(in *intent.Intent, r *plan.Result, waits map[netip.Addr]b
 	if l.members != nil {
 		d.Since = l.members.since()
 	}
-	if err := l.engine.Apply(d); err != nil && !l.failures[err.Error()] {
-		l.failures[err.Error()] = true
-		l.log.Error(err, "layer 2 is not all in force, trying again", "node", l.node)
+	if err := l.engine.Apply(d); err != nil { // the engine reports it, and tries again
+		l.log.V(1).Info("layer 2 is not all in force", "node", l.node, "reason", err.Error())
 	}
 	if l.members != nil {
 		l.members.want(forwarding && l.introduced(in))
@@ -271,13 +270,13 @@ func (l *layer2) apply(in *intent.Intent, r *plan.Result, waits map[netip.Addr]b
 // with something else than layer 2.
 func (l *layer2) introduced(in *intent.Intent) bool {
 	if n := in.Config.Node(l.node); n != nil && n.Links != nil {
-		return true
+		l.met = true
 	}
-	if l.limit.IsZero() {
+	if !l.met && l.limit.IsZero() {
 		l.limit = time.Now().Add(introduction)
 		time.AfterFunc(introduction, l.wake)
 	}
-	return !time.Now().Before(l.limit)
+	return l.met || !time.Now().Before(l.limit)
 }
 
 // wanted returns r's Announcements. Where kube-proxy does not pass on yet what
