@@ -198,14 +198,26 @@ func (b *l2Bench) settled(ctx context.Context, watch *product.LANWatch) error {
 	return nil
 }
 
-// owned waits until the victim has all addresses, and nobody doubts it.
+// owned waits until the victim has all addresses, nobody doubts it, and the client
+// knows.
 func (b *l2Bench) owned(ctx context.Context, watch *product.LANWatch) error {
 	want := map[netip.Addr]string{}
 	for _, to := range b.ports {
 		want[to.Addr()] = b.victim.Name
 	}
-	_, err := product.Owned(ctx, b.Lab, watch.Capture, time.Now(), want)
-	return err
+	if _, err := product.Owned(ctx, b.Lab, watch.Capture, time.Now(), want); err != nil {
+		return err
+	}
+	for a := range want {
+		n, err := b.LANClient(0).Neighbor(a)
+		if err != nil {
+			return err
+		}
+		if who := b.Member(n.MAC); who != b.victim.Name {
+			return fmt.Errorf("%s was not told who has %s: it takes %s, of %q, for its owner, want %s", b.LANClient(0).Name, a, n.MAC, who, b.victim.Name)
+		}
+	}
+	return nil
 }
 
 // anothers reports whether a member is not the victim.

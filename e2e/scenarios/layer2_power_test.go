@@ -63,6 +63,18 @@ func (w *world) localAnswers(t *testing.T, ctx context.Context, all owners, loca
 	}
 }
 
+// known fails the test unless the kernel that localAnswers asks from has followed each
+// address to its owner: it was told.
+func (w *world) known(t *testing.T, all owners, local []netip.Addr) {
+	t.Helper()
+	c := w.LANClient(0)
+	for _, a := range local {
+		if n, err := c.Neighbor(a); err != nil || w.Member(n.MAC) != all[a] {
+			t.Errorf("%s takes %s of %q for the owner of %s (%v), want %s", c.Name, n.MAC, w.Member(n.MAC), a, err, all[a])
+		}
+	}
+}
+
 // A node that loses power loses its addresses to the others within a second, of both
 // families and policies, and nobody else's move. When it returns they are its own
 // again, and at no time has one two owners for long, or none.
@@ -91,6 +103,7 @@ func TestLayer2PowerCut(t *testing.T) {
 		}
 		t.Logf("%s: %s told of it %d ms after the power cut", a, f.Who(), f.Time.Sub(began).Milliseconds())
 	}
+	w.known(t, now, local)
 	w.localAnswers(t, ctx, now, local)
 
 	if err := n.PowerOn(ctx); err != nil {
@@ -99,6 +112,7 @@ func TestLayer2PowerCut(t *testing.T) {
 	on := time.Now()
 	back := w.owned(t, ctx, watch, on, all)
 	t.Logf("%s announces again %.1f s after its power returned", n.Name, back.Sub(on).Seconds())
+	w.known(t, all, local)
 	w.localAnswers(t, ctx, all, local)
 
 	j := w.judge(t, ctx, watch, from, all)
@@ -111,4 +125,32 @@ func TestLayer2PowerCut(t *testing.T) {
 			}
 		}
 	}
+}
+
+// A node whose frames are all lost for a while, and which goes on thinking that its
+// addresses are its own, has them back when it is heard again, and clients know it.
+func TestLayer2NodeLostAndFound(t *testing.T) {
+	ctx, w := begin(t)
+	n := w.Node(2)
+	all, local := w.heldWeb(t, ctx)
+	watch := w.lanWatch(t, keys(all)...)
+	from := w.owned(t, ctx, watch, time.Now(), all)
+	w.localAnswers(t, ctx, all, local)
+	began := time.Now()
+	if err := n.Drop(true); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { n.Drop(false) }) // done already, where the test succeeds
+	now := without(all, n.Name)
+	w.owned(t, ctx, watch, began, now)
+	w.known(t, now, local)
+	began = time.Now()
+	if err := n.Drop(false); err != nil {
+		t.Fatal(err)
+	}
+	at := w.owned(t, ctx, watch, began, all)
+	t.Logf("%s announces again %d ms after it was found", n.Name, at.Sub(began).Milliseconds())
+	w.known(t, all, local)
+	w.localAnswers(t, ctx, all, local)
+	w.judge(t, ctx, watch, from, all).report(t)
 }
