@@ -85,7 +85,7 @@ func (w *world) overlaps(t *testing.T, ctx context.Context) {
 		accepted := v
 		accepted.kind = "Accepted"
 		if accepted.status == metav1.ConditionTrue {
-			accepted.reason = "Accepted"
+			accepted.reason, accepted.parts = "Accepted", nil
 		}
 		w.says(t, ctx, accepted)
 	}

@@ -269,6 +269,78 @@ func TestAnnounceFailed(t *testing.T) {
 	})
 }
 
+// Who has no interface for an address that nobody else can announce either says so
+// when that begins. Where another node can, there is nothing to tell.
+func TestFailuresOfAPass(t *testing.T) {
+	const manifests = `
+apiVersion: v1
+kind: Node
+metadata: {name: n1}
+status: {conditions: [{type: Ready, status: "True"}]}
+---
+apiVersion: v1
+kind: Node
+metadata: {name: n2}
+status: {conditions: [{type: Ready, status: "True"}]}
+---
+apiVersion: metallb.io/v1beta1
+kind: IPAddressPool
+metadata: {name: a, namespace: metallb-system}
+spec: {addresses: [192.0.2.0/24]}
+---
+apiVersion: metallb.io/v1beta1
+kind: L2Advertisement
+metadata: {name: a, namespace: metallb-system}
+spec: {interfaces: [eth7]}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: web, namespace: default}
+spec: {type: LoadBalancer, clusterIPs: [10.96.0.1]}
+status: {loadBalancer: {ingress: [{ip: 192.0.2.1}]}}
+---
+apiVersion: discovery.k8s.io/v1
+kind: EndpointSlice
+metadata: {name: web, namespace: default, labels: {kubernetes.io/service-name: web}}
+endpoints: [{addresses: [10.244.0.1], nodeName: n1}]
+---
+apiVersion: metallb.io/v1beta1
+kind: ConfigurationState
+metadata: {name: speaker-n1, namespace: metallb-system}
+status: {links: [{name: eth0}]}
+---
+apiVersion: metallb.io/v1beta1
+kind: ConfigurationState
+metadata: {name: speaker-n2, namespace: metallb-system}
+status: {links: [{name: ethX}]}
+`
+	pass := func(s *Speaker, other string) {
+		snapshot, err := intent.ReadYAML(strings.NewReader(strings.Replace(manifests, "ethX", other, 1)), "metallb-system")
+		if err != nil {
+			t.Fatal(err)
+		}
+		before := s.result
+		s.intent = intent.Resolve(s.intent, snapshot)
+		s.result = plan.ForNode(before, s.intent, plan.NodeFacts{Name: "n1", Forwarding: true})
+		s.tellFailures(before)
+	}
+	synctest.Test(t, func(t *testing.T) {
+		h := newHearing(t, "web")
+		h.runs(t)
+		for _, c := range []struct{ situation, other, want string }{
+			{"the other node has the interface", "eth7", ""},
+			{"it has another", "eth1", `web: Warning announceFailed the interfaces requested for LB IP "192.0.2.1" do not exist on the assigned node "n1", or cannot announce: eth7`},
+			{"nothing changes", "eth1", ""},
+			{"the interface is back", "eth7", ""},
+		} {
+			pass(h.Speaker, c.other)
+			if got := strings.Join(h.told(2*burstTime), "\n"); c.want == "" && got != "" || !strings.HasPrefix(got, c.want) {
+				t.Errorf("%s: told %q, want %q", c.situation, got, c.want)
+			}
+		}
+	})
+}
+
 // A link that goes on failing has a line now and then, not one for each try.
 func TestLinkThatGoesOnFailing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
