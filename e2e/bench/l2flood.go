@@ -42,9 +42,13 @@ func l2Flood(ctx context.Context) ([]Row, error) {
 		return nil, err
 	}
 	var rows []Row
+	load := machineLoad()
 	for f := range w.announced {
 		for _, kind := range []string{floodNone, floodAnnounced, floodOthers} {
 			more, err := w.measure(ctx, f, kind)
+			for _, r := range more {
+				r.Params["load"] = load
+			}
 			rows = append(rows, more...)
 			if err != nil {
 				return rows, fmt.Errorf("a flood for %s, %s: %w", kind, families[f], err)

@@ -23,6 +23,9 @@ const (
 	l2Cuts = 50
 	// l2Pause is between two requests of the client's.
 	l2Pause = 10 * time.Millisecond
+	// l2Calm is from when all are back to the next power cut: what a return has
+	// everybody do is not to be measured.
+	l2Calm = 500 * time.Millisecond
 	// l2Wait is for each thing that is waited for.
 	l2Wait = 30 * time.Second
 	// l2Together is how many speakers start at once. That all do on a few cores is
@@ -35,8 +38,12 @@ const (
 // Kubernetes in it.
 func l2Speakers(ctx context.Context) ([]Row, error) {
 	var rows []Row
+	load := machineLoad()
 	for _, n := range []int{30, 100} {
 		more, err := measureL2(ctx, n)
+		for _, r := range more {
+			r.Params["load"] = load
+		}
 		rows = append(rows, more...)
 		if err != nil {
 			return rows, fmt.Errorf("%d speakers: %w", n, err)
@@ -294,7 +301,7 @@ func (w *l2World) cut(c l2Cut) (claim, outage [2]time.Duration, err error) {
 		defer clients[f].end()
 	}
 	for _, r := range clients {
-		if err := r.answeredSince(ctx, time.Time{}, 20); err != nil {
+		if err := r.answeredSince(ctx, time.Time{}, int(l2Calm/l2Pause)); err != nil {
 			return claim, outage, err
 		}
 	}

@@ -53,6 +53,15 @@ func figures(name string, params map[string]any, unit string, values []float64) 
 // median is that of sorted values.
 func median(sorted []float64) float64 { return sorted[len(sorted)/2] }
 
+// machineLoad is how many wanted to run on this machine, on average of the last
+// minute; a bench that shares the machine says it of before it began. Empty: not
+// known.
+func machineLoad() string {
+	text, _ := os.ReadFile("/proc/loadavg")
+	load, _, _ := strings.Cut(string(text), " ")
+	return load
+}
+
 // withNote gives rows a note.
 func withNote(note string, rows ...Row) []Row {
 	for i := range rows {
