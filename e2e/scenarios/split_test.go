@@ -129,7 +129,7 @@ func TestSplits(t *testing.T) {
 				from := w.asked(t, ctx, watch, time.Now())
 				w.splits(t, ctx, watch, schedule)
 				w.owned(t, ctx, watch, time.Now(), want)
-				j := w.judge(t, ctx, watch, from, want)
+				j := w.judge(t, ctx, watch, want, span{from: from})
 				if j.asleep() && try < 3 { // the machine was too busy to ask, and nothing is known
 					t.Log("once more: ", j)
 					continue
