@@ -118,7 +118,7 @@ func TestLayer2PowerCut(t *testing.T) {
 	j := w.judge(t, ctx, watch, all, span{from: from, until: began}, span{began, on, busyDeath}, span{from: on})
 	j.report(t)
 	for _, a := range keys(all) {
-		for _, f := range j.Claims(a) {
+		for _, f := range j.Between(from, time.Now()).Claims(a) {
 			if f.Member != all[a] && f.Member != now[a] {
 				t.Errorf("%s belongs to %s, without it to %s, and there was %s", a, all[a], now[a], f)
 				break
