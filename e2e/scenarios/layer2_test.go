@@ -80,7 +80,11 @@ func (w *world) lanWatch(t *testing.T, addrs ...netip.Addr) *lab.Watch {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { watch.Capture.Stop() })
+	t.Cleanup(func() { // done already, where the test succeeds
+		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+		defer cancel()
+		watch.Stop(ctx)
+	})
 	return watch
 }
 

@@ -50,7 +50,7 @@ func (e *Engine) claim(a *address, p *port, m Message) {
 	now := time.Now()
 	node, speaker := e.facts.Load().speakers[m.MAC]
 	if m.Gratuitous {
-		a.claimer = m.MAC
+		a.claimer, a.claimed = m.MAC, now
 	}
 	if w := e.winners[m.MAC]; w != nil {
 		w.silent, w.asked = time.Time{}, 0
@@ -63,7 +63,7 @@ func (e *Engine) claim(a *address, p *port, m Message) {
 		e.claimOwner(a, p, m, node, speaker, now)
 	case Releasing:
 		if _, kernel := e.check.nodes[node]; m.Gratuitous || speaker && !kernel {
-			e.become(a, Idle)
+			e.claimReleasing(a, m, now)
 		}
 	case Yielded:
 		switch {
@@ -94,6 +94,19 @@ func (e *Engine) claimAsking(a *address, p *port, m Message, node string, speake
 	}
 }
 
+// claimReleasing: somebody has the address that we leave. One who has just got it
+// answers before it tells everybody, so the second answer counts.
+func (e *Engine) claimReleasing(a *address, m Message, now time.Time) {
+	if !m.Gratuitous && a.heir != m.MAC {
+		a.heir = m.MAC
+		return
+	}
+	if !m.Gratuitous {
+		lastWord(a, m.MAC, now)
+	}
+	e.become(a, Idle)
+}
+
 // claimOwner: somebody has an address that is ours.
 func (e *Engine) claimOwner(a *address, p *port, m Message, node string, speaker bool, now time.Time) {
 	switch {
@@ -103,6 +116,7 @@ func (e *Engine) claimOwner(a *address, p *port, m Message, node string, speaker
 		if _, kernel := e.check.nodes[node]; !kernel && a.before(node) {
 			e.found(node, now)
 			e.conflict(a, m.MAC, now)
+			lastWord(a, m.MAC, now)
 			e.yield(a, p, m.MAC, node)
 		}
 	case speaker && a.before(node):
@@ -111,6 +125,15 @@ func (e *Engine) claimOwner(a *address, p *port, m Message, node string, speaker
 		e.yield(a, p, m.MAC, node)
 	default:
 		e.contest(a, p, m.MAC, node, now)
+	}
+}
+
+// lastWord claims an address once more before it is left to one who answered our
+// question, and of late has told nobody else: clients may have heard us last. That one
+// hears it, defends the address, and they hear of that.
+func lastWord(a *address, to MAC, now time.Time) {
+	if a.claimer != to || now.Sub(a.claimed) > quarrel {
+		a.announce()
 	}
 }
 
