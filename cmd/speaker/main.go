@@ -129,6 +129,9 @@ func (o *options) run(ctx context.Context, log logr.Logger) error {
 	if err != nil {
 		return err
 	}
+	if err := m.AddReadyzCheck("members", s.Ready); err != nil {
+		return fmt.Errorf("add readiness probe: %w", err)
+	}
 	if err := o.serveFRR(m, s, log); err != nil {
 		return err
 	}

@@ -74,7 +74,9 @@ func (s *Speaker) check(ctx context.Context) bool {
 	if !s.drift.healthy {
 		return false // the pass that is tried again finds out
 	}
-	found, err := s.FRR.Drift(ctx)
+	var found []frr.Command
+	var err error
+	s.beside(ctx, func() { found, err = s.FRR.Drift(ctx) })
 	if ctx.Err() != nil {
 		return false
 	}
@@ -118,7 +120,10 @@ func (s *Speaker) drifted(ctx context.Context, found []frr.Command) {
 		return
 	}
 	began := time.Now()
-	r, err := s.FRR.Repair(ctx, s.document)
+	var r vtysh.Repaired
+	var err error
+	document := s.document
+	s.beside(ctx, func() { r, err = s.FRR.Repair(ctx, document) })
 	if errors.Is(err, vtysh.ErrDraining) {
 		d.sync.Draining = true
 		return
@@ -224,7 +229,9 @@ func (s *Speaker) daemon(e vtysh.DaemonEvent) bool {
 }
 
 func (s *Speaker) reviveBFD(ctx context.Context) {
-	n, err := s.FRR.ReviveBFD(ctx)
+	var n int
+	var err error
+	s.beside(ctx, func() { n, err = s.FRR.ReviveBFD(ctx) })
 	switch {
 	case err != nil && ctx.Err() == nil:
 		s.Log.Error(err, "BFD sessions not looked at", "node", s.Node)

@@ -4,6 +4,7 @@ package speaker
 
 import (
 	"context"
+	"fmt"
 	"net"
 	"net/netip"
 	"slices"
@@ -63,8 +64,9 @@ type layer2 struct {
 	mu       sync.Mutex // of what the watchers report
 	links    []links.Link
 	exclude  *links.Exclusion
-	known    bool // links
-	excluded bool // exclude
+	known    bool   // links
+	excluded bool   // exclude
+	failure  string // of the list; only its watcher touches it
 
 	config   *intent.Config // that the next two were made from
 	ready    *plan.Alive
@@ -109,6 +111,14 @@ func (l *layer2) Events() <-chan l2.Event {
 	return l.engine.Events()
 }
 
+// lately returns changes, of the cluster; nil without layer 2, when they can wait.
+func (l *layer2) lately(changes <-chan struct{}) <-chan struct{} {
+	if l == nil {
+		return nil
+	}
+	return changes
+}
+
 // Due receives a value when it is time to look at what the engine has.
 func (l *layer2) Due() <-chan time.Time {
 	if l == nil {
@@ -151,10 +161,14 @@ func (l *layer2) start(ctx context.Context) error {
 
 // persist calls watch until ctx ends.
 func (l *layer2) persist(ctx context.Context, trouble string, watch func() error) {
-	for ctx.Err() == nil {
+	failure := ""
+	for pause := retryFirst; ctx.Err() == nil; pause = min(2*pause, statusRetry) {
 		if err := watch(); err != nil {
-			l.log.Error(err, trouble, "node", l.node)
-			_ = wait(ctx, retryMost)
+			if text := err.Error(); text != failure {
+				failure = text
+				l.log.Error(err, trouble, "node", l.node)
+			}
+			_ = wait(ctx, pause)
 		}
 	}
 }
@@ -167,9 +181,11 @@ func (l *layer2) linked(now []links.Link) {
 }
 
 func (l *layer2) excludes(x *links.Exclusion, err error) {
-	if err != nil {
+	text := fmt.Sprint(err)
+	if err != nil && text != l.failure {
 		l.log.Error(err, "list of interfaces to leave alone not taken", "node", l.node)
 	}
+	l.failure = text
 	l.mu.Lock()
 	same := l.excluded && l.exclude.Equal(x)
 	l.exclude, l.excluded = x, true
@@ -193,7 +209,7 @@ func (l *layer2) report() layer2Report {
 	if !known {
 		return layer2Report{}
 	}
-	r := layer2Report{links: links.Published(all, exclude), foreign: l.strangers()}
+	r := layer2Report{links: links.Published(all, exclude), foreign: l.strangers(), early: !l.member()}
 	if r.links == nil {
 		r.links = []v1beta1.Link{}
 	}
@@ -313,7 +329,7 @@ func stations(c *intent.Config) map[l2.MAC]string {
 
 // look has Due say soon that what the engine has may be different.
 func (l *layer2) look() {
-	if !l.armed {
+	if l != nil && l.applied != nil && !l.armed {
 		l.armed = true
 		l.due.Reset(max(0, time.Until(l.looked.Add(tellApart))))
 	}

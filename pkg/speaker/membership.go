@@ -4,6 +4,8 @@ package speaker
 
 import (
 	"context"
+	"errors"
+	"net/http"
 	"net/netip"
 	"sync"
 	"sync/atomic"
@@ -15,6 +17,11 @@ import (
 	"metallb.io/metallb-frr/pkg/plan"
 )
 
+// joinLimit bounds how long what the membership says is not believed because some
+// speaker, perhaps a dead one, was not reached: the others may know of us already
+// and count on us.
+const joinLimit = time.Second
+
 // membership is this node's among the speakers. It lasts while the node passes on
 // what arrives: who is not a member is given no addresses by the others.
 type membership struct {
@@ -23,6 +30,7 @@ type membership struct {
 	told    func() // alive may say something else
 	log     logr.Logger
 	now     atomic.Pointer[members.Members] // nil: none, or those of others are not known
+	joined  atomic.Bool                     // it was a member once
 	noticed atomic.Int64                    // when it said something else, since the last pass; 0: it did not
 
 	failed string // why it did not begin; only run touches it
@@ -99,6 +107,13 @@ func (m *membership) end() {
 
 // run is a member until ctx ends.
 func (m *membership) run(ctx context.Context) {
+	for m.peers.PeerAddrs() == nil { // not listed yet: nobody can be joined
+		select {
+		case <-ctx.Done():
+			return
+		case <-m.peers.PeersChanged():
+		}
+	}
 	now := m.started(ctx)
 	if now == nil {
 		return
@@ -110,15 +125,8 @@ func (m *membership) run(ctx context.Context) {
 		}
 		m.tell()
 	}()
-	for m.peers.PeerAddrs() == nil { // not listed yet: nobody can be joined
-		select {
-		case <-ctx.Done():
-			return
-		case <-m.peers.PeersChanged():
-		}
-	}
 	now.Join(m.peers.PeerAddrs())
-	joined := now.Joined()
+	joined, limit := now.Joined(), time.After(joinLimit)
 	for {
 		select {
 		case <-ctx.Done():
@@ -126,13 +134,22 @@ func (m *membership) run(ctx context.Context) {
 		case <-m.peers.PeersChanged():
 			now.Join(m.peers.PeerAddrs())
 		case <-joined:
-			joined = nil
-			m.now.Store(now)
-			m.tell()
+			joined, limit = nil, nil
+			m.join(now)
+		case <-limit:
+			joined, limit = nil, nil
+			m.join(now)
 		case <-now.Changed():
 			m.tell()
 		}
 	}
+}
+
+// join has what the membership says count.
+func (m *membership) join(now *members.Members) {
+	m.now.Store(now)
+	m.joined.Store(true)
+	m.tell()
 }
 
 // started begins, again and again until it succeeds; nil when ctx ends.
@@ -150,4 +167,18 @@ func (m *membership) started(ctx context.Context) *members.Members {
 		_ = wait(ctx, retryMost)
 	}
 	return nil
+}
+
+// readyLimit is when a speaker that could not become a member counts as ready all
+// the same.
+const readyLimit = 40 * time.Second
+
+// Ready returns an error until the node takes part in layer 2, so that a rolling
+// update goes on to the next node only then: the addresses of that one may come to
+// this. It is a readiness check, and once it has passed it passes.
+func (s *Speaker) Ready(*http.Request) error {
+	if s.layer2 == nil || s.layer2.members == nil || s.layer2.members.joined.Load() || s.late.Load() {
+		return nil
+	}
+	return errors.New("not a member of the speakers yet")
 }

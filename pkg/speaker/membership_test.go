@@ -67,8 +67,9 @@ func TestMembership(t *testing.T) {
 		}
 	}, logr.Discard())
 	t.Cleanup(m.end)
-	if m.alive().Has("n1") {
-		t.Error("alive before it was wanted")
+	s := &Speaker{layer2: &layer2{members: m}}
+	if m.alive().Has("n1") || s.Ready(nil) == nil {
+		t.Error("alive, or ready, before it was wanted")
 	}
 	m.want(true)
 	if m.alive().Has("n1") {
@@ -94,6 +95,9 @@ func TestMembership(t *testing.T) {
 	m.want(true)
 	becomes(t, m, told, "n1", "n2")
 	m.end()
+	if s.Ready(nil) != nil {
+		t.Error("not ready any more")
+	}
 	if m.alive().Has("n1") {
 		t.Error("alive after its end")
 	}

@@ -24,6 +24,9 @@ type report struct {
 	step     status.Step
 	sync     status.Sync
 	layer2   layer2Report
+	// early: FRR has not taken any configuration yet, and there is nothing to say
+	// of it.
+	early bool
 }
 
 // layer2Report is what the node says of itself in layer 2.
@@ -33,6 +36,9 @@ type layer2Report struct {
 	links []v1beta1.Link
 	// foreign are the addresses that other stations have, sorted by address.
 	foreign []v1beta1.ForeignOwner
+	// early: the node takes no part yet, so that what was published of foreign
+	// stays.
+	early bool
 }
 
 // maxListed is the most that the API takes of links, and of foreign owners.
@@ -66,7 +72,7 @@ func (s *Speaker) report() {
 		}
 		r.sessions = append(r.sessions, st)
 	}
-	if !s.passed {
+	if r.early = !s.passed; r.early && r.layer2.links == nil {
 		return
 	}
 	s.latest.Store(&r)
@@ -133,17 +139,29 @@ func (s *Speaker) write(ctx context.Context, r report) (bool, error) {
 	if owner := s.Owner.reference(); owner != nil {
 		want.OwnerReferences = []metav1.OwnerReference{*owner}
 	}
-	sessions := slices.Clone(r.sessions)
-	status.KeepLastDown(sessions, have.Sessions)
-	want.Status = status.Speaker(have, r.findings, r.refused, sessions, time.Now())
+	want.Status = have
+	if !r.early {
+		want.Status = s.status(have, r, time.Now())
+	}
 	if r.layer2.links != nil {
 		want.Status.Links = r.layer2.links[:min(len(r.layer2.links), maxListed)]
-		want.Status.Foreign = r.layer2.foreign[:min(len(r.layer2.foreign), maxListed)]
+		if !r.layer2.early {
+			want.Status.Foreign = r.layer2.foreign[:min(len(r.layer2.foreign), maxListed)]
+		}
 	}
-	want.Status.Conditions = append(want.Status.Conditions, r.step.Condition(have.Conditions, time.Now()))
-	want.Status.Conditions = append(want.Status.Conditions, r.sync.Condition(have.Conditions, time.Now()))
-	want.Status.Conditions = append(want.Status.Conditions, s.statuses.conditions(have.Conditions, time.Now())...)
 	return s.Cluster.WriteConfigurationState(ctx, want)
+}
+
+// status returns what a report makes of the status that there is; links and
+// foreign owners stay.
+func (s *Speaker) status(have v1beta1.ConfigurationStateStatus, r report, now time.Time) v1beta1.ConfigurationStateStatus {
+	sessions := slices.Clone(r.sessions)
+	status.KeepLastDown(sessions, have.Sessions)
+	want := status.Speaker(have, r.findings, r.refused, sessions, now)
+	want.Conditions = append(want.Conditions, r.step.Condition(have.Conditions, now))
+	want.Conditions = append(want.Conditions, r.sync.Condition(have.Conditions, now))
+	want.Conditions = append(want.Conditions, s.statuses.conditions(have.Conditions, now)...)
+	return want
 }
 
 // reference returns the Pod as an owner, or nil where it is not known.

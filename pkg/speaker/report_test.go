@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/go-logr/logr"
+	"github.com/prometheus/client_golang/prometheus"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -17,6 +19,8 @@ import (
 	"metallb.io/metallb-frr/pkg/api/v1beta1"
 	"metallb.io/metallb-frr/pkg/cluster"
 	"metallb.io/metallb-frr/pkg/frr/bmp"
+	"metallb.io/metallb-frr/pkg/l2"
+	"metallb.io/metallb-frr/pkg/telemetry"
 )
 
 // What a speaker says of itself is put back whatever is done to it, and the last
@@ -152,5 +156,55 @@ func TestLinksArePublished(t *testing.T) {
 		s.layer2says = layer2Report{links: eth0, foreign: many}
 		s.report()
 		w.until("very many foreign owners", func() bool { return is(eth0, maxListed) })
+	})
+}
+
+// An FRR that hangs, or has never taken anything, keeps nobody from learning which
+// links the node has, nor the node from following the others in layer 2.
+func TestLayer2GoesOnWhileFRRHangs(t *testing.T) {
+	w := newStatusWorld(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	var running sync.WaitGroup
+	defer running.Wait()
+	defer cancel()
+	c := w.cluster(ctx, cluster.Options{Node: "n000"})
+	metrics, err := telemetry.NewSpeaker(prometheus.NewRegistry())
+	if err != nil {
+		t.Fatal(err)
+	}
+	passes, err := telemetry.NewClient(prometheus.NewRegistry())
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := New(Options{Node: "n000", Cluster: c, Log: logr.Discard(), Metrics: metrics, Passes: passes, Layer2: &Layer2{}})
+	if s.layer2.engine, err = l2.New(l2.Options{Node: "n000"}); err != nil {
+		t.Fatal(err)
+	}
+	defer s.layer2.engine.Close()
+	s.layer2.known, s.layer2.excluded = true, true
+
+	released := make(chan struct{})
+	returned := make(chan struct{})
+	go func() {
+		s.beside(ctx, func() { <-released })
+		close(returned)
+	}()
+	s.layer2.wake()
+	w.until("a pass beside FRR", func() bool { return s.latest.Load() != nil })
+	close(released)
+	<-returned
+	if !s.aside {
+		t.Error("FRR is not told of what was decided beside it")
+	}
+	running.Go(func() { s.publish(ctx) })
+	w.until("the links are published", func() bool {
+		o := &v1beta1.ConfigurationState{}
+		if w.Get(t.Context(), types.NamespacedName{Namespace: testNamespace, Name: "speaker-n000"}, o) != nil {
+			return false
+		}
+		if len(o.Status.Conditions) > 0 {
+			t.Errorf("of FRR nothing is known, and it says %v", o.Status.Conditions)
+		}
+		return o.Status.Links != nil && len(o.Status.Links) == 0
 	})
 }

@@ -70,10 +70,12 @@ type Speaker struct {
 	statuses  *serviceStatuses
 	latest    atomic.Pointer[report] // to be published
 	unwritten chan struct{}
-	failure   string // of the last pass; empty: none
-	passed    bool   // a pass has succeeded
-	lost      bool   // bgpd has gone since its last report
-	found     bool   // FRR announced when the speaker started
+	failure   string      // of the last pass; empty: none
+	passed    bool        // a pass has succeeded
+	late      atomic.Bool // Ready waits no longer
+	aside     bool        // FRR is behind what was decided beside it
+	lost      bool        // bgpd has gone since its last report
+	found     bool        // FRR announced when the speaker started
 	drain     *drain
 	step      status.Step // as last told
 	gauges    gauges
@@ -91,6 +93,11 @@ const (
 	retryFirst = 100 * time.Millisecond
 	retryMost  = 2 * time.Second
 )
+
+// hanging is how long FRR may take for something before layer 2 does not wait for
+// it any more with changes of the cluster. With what happens to other nodes it
+// never does.
+const hanging = 250 * time.Millisecond
 
 // New returns a Speaker that Start runs.
 func New(o Options) *Speaker {
@@ -124,6 +131,7 @@ func (s *Speaker) Start(ctx context.Context) error {
 	if err := s.Cluster.WaitSynced(ctx); err != nil {
 		return fmt.Errorf("starting the speaker of node %s: %w", s.Node, err)
 	}
+	time.AfterFunc(readyLimit, func() { s.late.Store(true) })
 	if err := s.layer2.start(ctx); err != nil {
 		return fmt.Errorf("starting the speaker of node %s: %w", s.Node, err)
 	}
@@ -167,6 +175,10 @@ func (s *Speaker) loop(ctx context.Context) {
 	defer retry.Stop()
 	for {
 		work := true
+		if s.aside {
+			s.aside = false
+			retry.Reset(0)
+		}
 		select {
 		case <-ctx.Done():
 			return
@@ -194,6 +206,7 @@ func (s *Speaker) loop(ctx context.Context) {
 			work = s.check(ctx)
 		case <-repeat.C:
 			s.sessions.repeat()
+			s.layer2.look()
 			work = false
 		}
 		if !work {
@@ -265,9 +278,9 @@ func (s *Speaker) heard(e bmp.Event) bool {
 	return false
 }
 
-// pass brings FRR to what the cluster says now.
-func (s *Speaker) pass(ctx context.Context) error {
-	began := time.Now()
+// decide reads what the cluster says now, plans, and puts in force what is
+// announced in layer 2. It returns the node, and the Intent as BGP goes by it.
+func (s *Speaker) decide(ctx context.Context) (*intent.Node, *intent.Intent) {
 	s.intent = intent.Resolve(s.intent, s.Cluster.Read())
 	node := s.intent.Node(s.Node)
 	facts := plan.NodeFacts{
@@ -280,15 +293,27 @@ func (s *Speaker) pass(ctx context.Context) error {
 	logDecisions(s.Log, before, s.result)
 	s.tellFailures(before)
 	s.layer2.apply(s.intent, s.result, s.follow.addresses(), facts.Forwarding)
-	document, err := frr.Build(s.document, s.result.Plan, s.Document)
+	if !s.passed {
+		s.report() // what FRR is not needed for
+	}
+	return node, facts.Passed
+}
+
+// pass brings FRR to what the cluster says now.
+func (s *Speaker) pass(ctx context.Context) error {
+	began := time.Now()
+	node, passed := s.decide(ctx)
+	result := s.result
+	document, err := frr.Build(s.document, result.Plan, s.Document)
 	if err != nil {
 		return err
 	}
 	s.document = document
-	s.sessions.plan(s.result.Plan)
+	s.sessions.plan(result.Plan)
 	s.asker.label(s.sessions)
 	s.pause(began)
-	applied, err := s.FRR.Apply(ctx, document)
+	var applied frr.Applied
+	s.beside(ctx, func() { applied, err = s.FRR.Apply(ctx, document) })
 	if err != nil {
 		return fmt.Errorf("applying the FRR configuration: %w", err)
 	}
@@ -300,12 +325,45 @@ func (s *Speaker) pass(ctx context.Context) error {
 	s.passed, s.drift.healthy = true, true
 	s.drift.sync.LoadError, s.drift.sync.Draining = "", false
 	s.Passes.Updates.Inc()
-	s.gauges.set(s.result)
+	s.gauges.set(result)
 	s.asker.ask(s.sessions, false, false)
-	s.statuses.offer(facts.Passed, s.result)
+	s.statuses.offer(passed, result)
 	s.Passes.ConfigLoaded.Set(1)
 	s.report()
 	return nil
+}
+
+// beside calls f, which asks something of FRR, and looks after layer 2 until it
+// returns: an FRR that hangs must not keep the node from taking over addresses. f
+// must touch nothing that decide does.
+func (s *Speaker) beside(ctx context.Context, f func()) {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		f()
+	}()
+	var changes <-chan struct{}
+	hangs := time.NewTimer(hanging)
+	defer hangs.Stop()
+	for {
+		select {
+		case <-done:
+			return
+		case <-hangs.C:
+			changes = s.layer2.lately(s.Cluster.Changed())
+			continue
+		case <-s.layer2.Changed():
+		case <-changes:
+		case ev := <-s.layer2.Events():
+			s.heardEngine(ev)
+			continue
+		case <-s.layer2.Due():
+			s.tellLayer2()
+			continue
+		}
+		s.decide(ctx)
+		s.aside = true
+	}
 }
 
 // took notes what became of the present Document.
