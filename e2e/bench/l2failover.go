@@ -20,6 +20,10 @@ const (
 	l2PowerCuts = 6  // unless RUNS says otherwise; each takes some 20 s
 	l2Silences  = 12 // the same for a node whose frames are lost
 	l2Planned   = 3  // of each planned move
+	// l2Rest is how long a machine that carries all of this rests after a node's start:
+	// speakers that are late themselves are patient with others, and for some time
+	// after.
+	l2Rest = 10 * time.Second
 	// l2Limit is how long one run may take.
 	l2Limit = 2 * time.Minute
 	// l2Settled is how long a client is watched after the last address has moved:
@@ -159,16 +163,19 @@ type l2Run struct {
 	unasked    time.Duration // the machine was too busy to ask
 }
 
-// watched runs what happens while a client uses the addresses, which all is well
-// before. Requests are answered at the end.
-func (b *l2Bench) watched(ctx context.Context, happens func(context.Context, *product.LANWatch) error) (run l2Run, err error) {
+// watched runs what happens while a client uses the addresses. Before, all has been well
+// for as long as rest says; at the end requests are answered.
+func (b *l2Bench) watched(ctx context.Context, rest time.Duration, happens func(context.Context, *product.LANWatch) error) (run l2Run, err error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, l2Limit, errors.New("the run took too long"))
 	defer cancel()
 	watch, err := product.WatchLAN(ctx, b.Lab, b.ports...)
 	if err != nil {
 		return run, err
 	}
-	if err = b.owned(ctx, watch); err == nil {
+	if err = b.owned(ctx, watch); err == nil && rest > 0 {
+		err = passes(ctx, watch, rest)
+	}
+	if err == nil {
 		err = happens(ctx, watch)
 	}
 	if err == nil {
@@ -184,10 +191,16 @@ func (b *l2Bench) watched(ctx context.Context, happens func(context.Context, *pr
 	return run, nil
 }
 
+// passes returns when the client has used the addresses for some time longer.
+func passes(ctx context.Context, watch *product.LANWatch, d time.Duration) error {
+	_, err := watch.Wait(ctx, time.Now().Add(d), func(wire.Frame) bool { return true })
+	return err
+}
+
 // settled waits for some time and until both addresses answer a request, so that what
 // was lost has an end.
 func (b *l2Bench) settled(ctx context.Context, watch *product.LANWatch) error {
-	if _, err := watch.Wait(ctx, time.Now().Add(l2Settled), func(wire.Frame) bool { return true }); err != nil {
+	if err := passes(ctx, watch, l2Settled); err != nil {
 		return err
 	}
 	for _, to := range b.ports {
@@ -226,9 +239,13 @@ func (b *l2Bench) anothers(member string) bool { return member != b.victim.Name 
 // unplanned measures failures of the victim.
 func (b *l2Bench) unplanned(ctx context.Context, fault product.Fault, runs int) ([]Row, error) {
 	var firsts, outages []time.Duration
+	rest := time.Duration(0)
+	if fault.Name == product.PowerCut.Name {
+		rest = l2Rest
+	}
 	for i := range runs {
 		var first time.Duration
-		run, err := b.watched(ctx, func(ctx context.Context, watch *product.LANWatch) (err error) {
+		run, err := b.watched(ctx, rest, func(ctx context.Context, watch *product.LANWatch) (err error) {
 			first, err = b.strike(ctx, watch, fault)
 			return err
 		})

@@ -49,7 +49,7 @@ func (b *l2Bench) rollout(ctx context.Context) error {
 func (b *l2Bench) planned(ctx context.Context, m l2Move) ([]Row, error) {
 	var outages, unanswered []time.Duration
 	for range l2Planned {
-		run, err := b.watched(ctx, func(ctx context.Context, watch *product.LANWatch) error {
+		run, err := b.watched(ctx, 0, func(ctx context.Context, watch *product.LANWatch) error {
 			began := time.Now()
 			if err := m.away(ctx); err != nil {
 				return err
