@@ -44,7 +44,7 @@ func byNamespace[T client.Object](a, b T) int {
 }
 
 // trimService keeps of a Service what intent.Resolve reads; of one that is no
-// load balancer, only that it is there and what we once wrote on it.
+// load balancer, only that it is there, its ClusterIPs and what we once wrote on it.
 func trimService(s *corev1.Service) *corev1.Service {
 	t := &corev1.Service{ObjectMeta: bareMeta(&s.ObjectMeta)}
 	t.Annotations = ourAnnotations(s.Annotations)
