@@ -143,7 +143,7 @@ func TestRules(t *testing.T) {
 		var found, texts []string
 		for _, f := range in.Findings {
 			found = append(found, fmt.Sprintf("%s %s %s %s", f.Severity, f.Reason, f.Object, f.Field))
-			texts = append(texts, f.String())
+			texts = append(texts, fmt.Sprintf("%s: %s", f.Reason, f))
 		}
 		slices.Sort(found)
 		if !slices.Equal(found, r.finds) {

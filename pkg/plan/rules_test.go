@@ -33,7 +33,7 @@ var rules = []struct {
 	{"Peers that meet on a node", "Peers that no node has together do not contradict each other.", same, twoNodes + peer("a", "10.0.0.1", ", "+on("n1")) + peer("b", "10.0.0.1", ", "+on("n2")), nil, "a"},
 	{"Peers that meet on a node", "All have the same myASN in a VRF; otherwise all configuration of the node is refused.", "The younger peer's is a local AS in the older one's router, where FRR can do that (hack/adr/0009).",
 		n1 + peer("a", "10.0.0.1", "") + asns("b", "64513", "peerASN: 65000"), nil, "a b"},
-	{"Peers that meet on a node", "A router of the node's own AS is no neighbour of a second AS of the node.", "The younger peer alone has no session: FRR would take it for iBGP.",
+	{"Peers that meet on a node", "So is a second myASN towards a router of the first one.", "The younger peer alone has no session: FRR would take it for eBGP over several hops (hack/adr/0009).",
 		n1 + peer("a", "10.0.0.1", "") + asns("b", "64513", "peerASN: 64512"), []string{"invalid ASNConflict BGPPeer b spec.myASN"}, "a"},
 	{"Peers that meet on a node", "All have the same routerID, across VRFs; otherwise all configuration of the node is refused.", "Each VRF has that of its oldest peer, with a warning on the others.",
 		n1 + peer("a", "10.0.0.1", ", routerID: 1.1.1.1") + peer("b", "10.0.0.2", ", routerID: 2.2.2.2"), []string{"warning RouterIDConflict BGPPeer b spec.routerID"}, "a b"},
@@ -72,7 +72,7 @@ func TestRules(t *testing.T) {
 		var found, texts []string
 		for _, f := range plan.Check(nil, in).Findings {
 			found = append(found, fmt.Sprintf("%s %s %s %s", f.Severity, f.Reason, f.Object, f.Field))
-			texts = append(texts, f.String())
+			texts = append(texts, fmt.Sprintf("%s: %s", f.Reason, f))
 		}
 		if slices.Sort(found); !slices.Equal(found, r.finds) {
 			t.Errorf("%s\nfound %q\nwant  %q", r.rule, found, r.finds)

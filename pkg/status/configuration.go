@@ -16,7 +16,10 @@ import (
 
 // Reasons of the conditions of ConfigurationStates; MetalLB's.
 const (
-	ReasonReconciled         intent.Reason = "Reconciled"
+	// ReasonReconciled: the configuration is valid.
+	ReasonReconciled intent.Reason = "Reconciled"
+	// ReasonConfigurationError: some object is not accepted, or a BGPPeer names a
+	// BFDProfile or a Secret that is not there.
 	ReasonConfigurationError intent.Reason = "ConfigurationError"
 )
 
