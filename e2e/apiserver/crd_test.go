@@ -47,6 +47,7 @@ var documents = []document{
 	{"half a range", "", "IPAddressPool", `{addresses: [192.0.2.1-9]}`, "is not a range of addresses; write a CIDR"},
 	{"a range of words", "", "IPAddressPool", `{addresses: [first-last]}`, "is not a range of addresses"},
 	{"4096 addresses", "", "IPAddressPool", `{addresses: [` + many(4096) + `]}`, ""},
+	{"4096 of the longest ranges", "", "IPAddressPool", `{addresses: [` + strings.Repeat(`"ffff:ffff:ffff:ffff:ffff:ffff:ffff:fffe          -          ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", `, 4096) + `]}`, ""},
 	{"4097 addresses", "", "IPAddressPool", `{addresses: [` + many(4097) + `]}`, "must have at most 4096 items"},
 
 	{"no spec", "", "L2Advertisement", ``, ""},
@@ -64,6 +65,7 @@ var documents = []document{
 		communities: ["65000:1", "large:1:2:3", no-export], ipAddressPools: [a], ipAddressPoolSelectors: [{}],
 		nodeSelectors: [{}], peers: [tor1]}`, ""},
 	{"communities at their limits", "", "BGPAdvertisement", `{communities: ["0:0", "65535:65535", "65000:09", "large:0:0:0", "large:4294967295:4294967295:4294967295", an-alias, "65535:65282"]}`, ""},
+	{"512 of the longest communities", "", "BGPAdvertisement", `{communities: [` + strings.Repeat(strings.Repeat("a", 512)+", ", 512) + `]}`, ""},
 	{"community over 65535", "", "BGPAdvertisement", `{communities: ["1:2", "65000:65536"]}`, "spec.communities[1]: Invalid value: \"65000:65536\": invalid community value: invalid section"},
 	{"community of words", "", "BGPAdvertisement", `{communities: ["no:export"]}`, "invalid community value: invalid section"},
 	{"large community over 32 bits", "", "BGPAdvertisement", `{communities: ["large:1:2:4294967296"]}`, "invalid community value: invalid section"},

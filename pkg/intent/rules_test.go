@@ -103,7 +103,7 @@ var rules = []struct {
 
 	{"Advertisements", "A pool is listed once.", same, somePool + ad("x", "{ipAddressPools: [some, some]}") + l2ad("z", "{ipAddressPools: [some, some]}"),
 		[]string{"invalid DuplicateEntry BGPAdvertisement x spec.ipAddressPools[1]", "invalid DuplicateEntry L2Advertisement z spec.ipAddressPools[1]"}, "IPAddressPool some"},
-	{"Advertisements", "A peer, and a community, is listed once.", same, peer("p", goodPeer + "}") + ad("x", "{peers: [p, p], communities: ['1:2', '1:2']}"),
+	{"Advertisements", "A peer, and a community, is listed once.", same, peer("p", goodPeer+"}") + ad("x", "{peers: [p, p], communities: ['1:2', '1:2']}"),
 		[]string{"invalid DuplicateEntry BGPAdvertisement x spec.communities[1]", "invalid DuplicateEntry BGPAdvertisement x spec.peers[1]"}, "BGPPeer p"},
 	{"Advertisements", "A selector is listed once.", same, ad("x", "{nodeSelectors: [{}, {}]}") + l2ad("z", "{ipAddressPoolSelectors: [{}, {}]}"),
 		[]string{"invalid DuplicateEntry BGPAdvertisement x spec.nodeSelectors[1]", "invalid DuplicateEntry L2Advertisement z spec.ipAddressPoolSelectors[1]"}, "nothing"},
@@ -115,6 +115,8 @@ var rules = []struct {
 	{"Advertisements", "serviceSelectors and aggregation exclude each other.", same, ad("x", "{serviceSelectors: [{}], aggregationLength: 24}"), []string{"invalid InvalidAggregation BGPAdvertisement x spec.serviceSelectors"}, "nothing"},
 	{"Advertisements", "No two BGPAdvertisements of a pool are equal; otherwise all configuration is refused.", "Both are in force, with a warning: the second one changes nothing.", ad("x", "{localPref: 1}") + ad("z", "{localPref: 1}"), []string{"warning DuplicateAdvertisement BGPAdvertisement z spec"}, "BGPAdvertisement x, BGPAdvertisement z"},
 	{"Advertisements", "Equal L2Advertisements are one.", same, l2ad("x", "{}") + l2ad("z", "{}"), nil, "L2Advertisement x, L2Advertisement z"},
+	{"Advertisements", "Equal L2Advertisements with preferredNodeSelectors count each.", same,
+		l2ad("x", "{preferredNodeSelectors: [{weight: 5, preference: {}}]}") + l2ad("z", "{preferredNodeSelectors: [{weight: 5, preference: {}}]}"), nil, "L2Advertisement x, L2Advertisement z"},
 	{"Advertisements", "Names of pools and peers that are not there are ignored.", "They are, and the condition ResolvedRefs says so.", ad("x", "{ipAddressPools: [gone], peers: [gone]}"),
 		[]string{"unresolved PeerNotFound BGPAdvertisement x spec.peers[0]", "unresolved PoolNotFound BGPAdvertisement x spec.ipAddressPools[0]"}, "BGPAdvertisement x"},
 	{"Advertisements", "An IPv6 pool is not announced to a peer whose BFD profile has echo mode; otherwise all configuration is refused.", "It is announced; the peer gets a warning, since FRR's own echo mode works over IPv6 between two FRR.",
