@@ -8,8 +8,12 @@ import (
 )
 
 const (
-	// defendApart is how long after a defence against a speaker another may follow
-	// at the earliest.
+	// defendSoon and defendApart are how long after a defence against a speaker
+	// another may follow: as long as the conflict has lasted, between these two. So
+	// one who goes on for a moment, until it is told that the address is not its
+	// own any more, does not have the last word with the neighbours for longer than
+	// for another such moment.
+	defendSoon  = 25 * time.Millisecond
 	defendApart = 200 * time.Millisecond
 	// strangerApart is between two defences against a station that is no
 	// speaker's (RFC 5227 section 2.4, DEFEND_INTERVAL).
@@ -164,7 +168,7 @@ func (e *Engine) contest(a *address, p *port, by MAC, node string, now time.Time
 		r.defences++
 	default:
 		r.defences++
-		a.defended = later(now, a.defended.Add(defendApart))
+		a.defended = later(now, a.defended.Add(min(max(now.Sub(r.since), defendSoon), defendApart)))
 		e.begin(a, a.defended, e.defence)
 	}
 }

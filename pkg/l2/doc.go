@@ -48,11 +48,13 @@
 //
 // Whoever owns an address and hears a speaker claim it compares their places in
 // Announcement.Order. The lower one yields at once. The higher one defends: it
-// announces at once and again after 0.2, 0.5 and 0.8 s, at most one such defence
-// each 200 ms. The one that yielded asks the winner each 200 ms, unicast, and
-// takes the address back after three questions without an answer, 0.6 to 0.8 s
-// after the winner went; it stops when it is told that the address is not its own
-// any more. Of the questions 5,000 a second are sent; where more addresses were
+// announces at once and again after 0.2, 0.5 and 0.8 s. If the other one goes on, the
+// next such defence follows after as long as the conflict has lasted by then, at
+// least 25 and at most 200 ms: who takes an address from a speaker that learns of it
+// a little later is contested for that moment, and soon has the last word again. The
+// one that yielded asks the winner each 200 ms, unicast, and takes the address back
+// after three questions without an answer, 0.6 to 0.8 s after the winner went; it
+// stops when it is told that the address is not its own any more. Of the questions 5,000 a second are sent; where more addresses were
 // yielded than fit in, a winner that is silent to all of them loses them all in
 // the same time, but one address of many that a living winner dropped is noticed
 // later, by one second for each 5,000.

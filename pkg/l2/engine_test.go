@@ -302,6 +302,39 @@ func TestDisagreement(t *testing.T) {
 	}
 }
 
+// TestLastWord: a speaker that was not told yet that an address is another's defends
+// it. Once it is told, the other has the last word with the neighbours again no later
+// than after as long as that took, or 25 ms.
+func TestLastWord(t *testing.T) {
+	for _, late := range []time.Duration{3 * time.Millisecond, 10 * time.Millisecond, 30 * time.Millisecond, 70 * time.Millisecond, 150 * time.Millisecond} {
+		synctest.Test(t, func(t *testing.T) {
+			l, a, b, speakers := pair(t)
+			l.delay = func() time.Duration { return time.Duration(l.rng.Int64N(int64(time.Millisecond))) }
+			b.apply(speakers, ann(true, true, "b", "a"))
+			settle(20 * time.Second)
+			since := time.Now()
+			a.apply(speakers, ann(true, true, "a", "b"))
+			settle(2 * time.Millisecond)
+			b.cards["eth0"].send(MAC{}, claimBy(mac(0xb))) // the second frame of its defence
+			settle(late - 2*time.Millisecond)
+			b.apply(speakers, ann(false, true, "a", "b"))
+			told := time.Now()
+			settle(max(late, defendSoon) + 5*time.Millisecond)
+			ours, theirs := l.sent(mac(0xa), since, unasked), l.sent(mac(0xb), since, unasked)
+			if len(ours) == 0 || len(theirs) == 0 {
+				t.Fatalf("told %v late: %d announcements of the one, %d of the other; want some of both", late, len(ours), len(theirs))
+			}
+			if last, other := ours[len(ours)-1].at, theirs[len(theirs)-1].at; !last.After(other) || other.After(told) {
+				t.Errorf("told %v late: the other one has the last word, %v after it was told, and the one %v", late, other.Sub(told), last.Sub(told))
+			}
+			a.is(Owner)
+			a.engine.Close()
+			b.engine.Close()
+			settle(longest)
+		})
+	}
+}
+
 // TestHearsBeforeItSpeaks: nothing is sent about an address before answers to it
 // would be heard, however long that takes.
 func TestHearsBeforeItSpeaks(t *testing.T) {
