@@ -96,6 +96,8 @@ func TestAPI(t *testing.T) {
 		"UpdateThroughV1beta1":   testUpdateThroughV1beta1,
 		"DeprecationWarning":     testDeprecationWarning,
 		"GracefulRestartIsFixed": testGracefulRestartIsFixed,
+		"OlderObjects":           testOlderObjects,
+		"Seeds":                  testSeeds,
 		"StatusOfUserKinds":      testStatusOfUserKinds,
 		"StatusByTwoWriters":     testStatusByTwoWriters,
 		"StatusKinds":            testStatusKinds,
@@ -202,8 +204,8 @@ func testDefaults(t *testing.T, s *server) {
 	expect(t, ad, "spec", `{aggregationLength: 32, aggregationLengthV6: 128}`)
 	bare := s.create(t, v1beta1.KindBGPAdvertisement, "", "bare", ``)
 	expect(t, bare, "spec", "")
-	peer := s.create(t, v1beta1.KindBGPPeer, v1beta2.Version, "defaults", `{myASN: 1}`)
-	expect(t, peer, "spec", `{myASN: 1, peerPort: 179}`)
+	peer := s.create(t, v1beta1.KindBGPPeer, v1beta2.Version, "defaults", `{myASN: 1, peerASN: 2, interface: eth0}`)
+	expect(t, peer, "spec", `{myASN: 1, peerASN: 2, interface: eth0, peerPort: 179}`)
 }
 
 // What was written is kept, integer or duration, also after an update by a

@@ -14,13 +14,16 @@ import (
 	"metallb.io/metallb-frr/pkg/api/v1beta2"
 )
 
-// allFields is a BGPPeer's spec that is valid in both versions and leaves none
-// of the fields out that v1beta1 of MetalLB lacks.
-const allFields = `{myASN: 1, peerASN: 2, localASN: 3, dynamicASN: internal, peerAddress: 192.0.2.1,
-	interface: eth0, sourceAddress: 192.0.2.2, peerPort: 180, holdTime: 1m30s, keepaliveTime: 30s,
+// allFields and otherFields are valid specs of a BGPPeer in both versions; together
+// they leave none of the fields out that v1beta1 of MetalLB lacks.
+const (
+	allFields = `{myASN: 1, peerASN: 2, localASN: 3, peerAddress: 192.0.2.1,
+	sourceAddress: 192.0.2.2, peerPort: 180, holdTime: 1m30s, keepaliveTime: 30s,
 	connectTime: 10s, routerID: 192.0.2.3, nodeSelectors: [{matchExpressions: [{key: a, operator: Exists}]}],
-	password: p, passwordSecret: {name: s, namespace: other}, bfdProfile: b, enableGracefulRestart: true,
+	passwordSecret: {name: s, namespace: other}, bfdProfile: b, enableGracefulRestart: true,
 	ebgpMultiHop: true, vrf: red, disableMP: true, dualStackAddressFamily: true}`
+	otherFields = `{myASN: 1, peerASN: 0, dynamicASN: internal, peerAddress: "", interface: eth0, password: p, peerPort: 180}`
+)
 
 // A BGPPeer written in one version is the same in the other; unset timers stay
 // unset in both directions.
@@ -29,6 +32,8 @@ func testPeerVersions(t *testing.T, s *server) {
 	for _, c := range []struct{ name, written, read, spec, want string }{
 		{"all-old-new", "v1beta1", "v1beta2", allFields, allFields},
 		{"all-new-old", "v1beta2", "v1beta1", allFields, allFields},
+		{"others-old-new", "v1beta1", "v1beta2", otherFields, otherFields},
+		{"others-new-old", "v1beta2", "v1beta1", otherFields, otherFields},
 		{"least-old-new", "v1beta1", "v1beta2", `{myASN: 1, peerASN: 2, peerAddress: 192.0.2.1}`, least},
 		{"least-new-old", "v1beta2", "v1beta1", `{myASN: 1, peerASN: 2, peerAddress: 192.0.2.1}`, least},
 		{"dynamic-new-old", "v1beta2", "v1beta1", `{myASN: 1, dynamicASN: external, interface: eth0, peerPort: 179}`,

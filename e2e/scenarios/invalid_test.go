@@ -14,12 +14,12 @@ var badObjects = []struct {
 	kind, name, spec, reason string
 	parts                    []string // field, value, what would be right
 }{
-	{"BGPPeer", "bad-peer", `{myASN: 65100, peerASN: 65000, peerAddress: 172.30.0.999}`, "InvalidPeerAddress",
-		[]string{"spec.peerAddress", `"172.30.0.999"`, "write one IPv4 or IPv6 address"}},
+	{"BGPPeer", "bad-peer", `{myASN: 65100, peerASN: 65000, peerAddress: 224.0.0.5}`, "InvalidPeerAddress",
+		[]string{"spec.peerAddress", `"224.0.0.5"`, "write the router's own"}},
 	{"IPAddressPool", "bad-pool", `{addresses: [198.51.100.64-198.51.100.32]}`, "InvalidAddresses",
 		[]string{"spec.addresses[0]", `"198.51.100.64-198.51.100.32"`, "swap the two addresses"}},
-	{"BGPAdvertisement", "bad-advertisement", `{communities: ["65000:100000"]}`, "InvalidCommunity",
-		[]string{"spec.communities[0]", `"65000:100000"`, "0 to 65535"}},
+	{"BGPAdvertisement", "bad-advertisement", `{communities: ["65000:100", "65000:100"]}`, "DuplicateEntry",
+		[]string{"spec.communities[1]", `"65000:100"`, "remove one"}},
 }
 
 // Beside an invalid object a new Service in an existing pool is announced, and so
@@ -79,8 +79,8 @@ func TestEditThatIsInvalid(t *testing.T) {
 	from := rec.mark()
 
 	for _, edit := range []struct{ kind, name, patch, part string }{
-		{"bgppeer", "tor1", `{"spec":{"peerAddress":"172.30.0"}}`, `spec.peerAddress: "172.30.0"`},
-		{"ipaddresspool", "prod-pool", `{"spec":{"addresses":["203.0.113.0/33"]}}`, `spec.addresses[0]: "203.0.113.0/33"`},
+		{"bgppeer", "tor1", `{"spec":{"peerAddress":"224.0.0.5"}}`, `spec.peerAddress: "224.0.0.5"`},
+		{"ipaddresspool", "prod-pool", `{"spec":{"addresses":["203.0.113.9-203.0.113.1"]}}`, `spec.addresses[0]: "203.0.113.9-203.0.113.1"`},
 	} {
 		w.kubectl(t, ctx, "-n", product.Namespace, "patch", edit.kind, edit.name, "--type=merge", "-p", edit.patch)
 		ref := map[string]string{"bgppeer": "BGPPeer ", "ipaddresspool": "IPAddressPool "}[edit.kind] + edit.name

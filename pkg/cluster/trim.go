@@ -44,13 +44,14 @@ func byNamespace[T client.Object](a, b T) int {
 }
 
 // trimService keeps of a Service what intent.Resolve reads; of one that is no
-// load balancer, only that it is there and what we once wrote on it.
+// load balancer, only that it is there, its ClusterIPs and what we once wrote on it.
 func trimService(s *corev1.Service) *corev1.Service {
 	t := &corev1.Service{ObjectMeta: bareMeta(&s.ObjectMeta)}
 	t.Annotations = ourAnnotations(s.Annotations)
 	t.Spec.Type = s.Spec.Type
 	t.Status = s.Status
 	if s.Spec.Type != corev1.ServiceTypeLoadBalancer {
+		t.Spec.ClusterIPs = s.Spec.ClusterIPs // which no pool should hold
 		return t
 	}
 	t.Labels = s.Labels
@@ -96,7 +97,7 @@ func sameService(a, b *corev1.Service) bool {
 func trimNode(n *corev1.Node) *corev1.Node {
 	t := &corev1.Node{ObjectMeta: bareMeta(&n.ObjectMeta)}
 	t.Labels, t.Annotations = n.Labels, ourAnnotations(n.Annotations)
-	t.Spec.Unschedulable = n.Spec.Unschedulable
+	t.Spec.Unschedulable, t.Spec.PodCIDRs = n.Spec.Unschedulable, n.Spec.PodCIDRs
 	for _, taint := range n.Spec.Taints {
 		t.Spec.Taints = append(t.Spec.Taints, corev1.Taint{Key: taint.Key, Value: taint.Value, Effect: taint.Effect})
 	}
@@ -104,7 +105,7 @@ func trimNode(n *corev1.Node) *corev1.Node {
 		t.Status.Conditions = append(t.Status.Conditions, corev1.NodeCondition{Type: c.Type, Status: c.Status})
 	}
 	for _, a := range n.Status.Addresses {
-		if a.Type == corev1.NodeInternalIP {
+		if a.Type == corev1.NodeInternalIP || a.Type == corev1.NodeExternalIP {
 			t.Status.Addresses = append(t.Status.Addresses, a)
 		}
 	}

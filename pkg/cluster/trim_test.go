@@ -190,3 +190,18 @@ func TestNoLinksIsNotUnknown(t *testing.T) {
 		}
 	}
 }
+
+// What pools should not hold is kept: the addresses of nodes, Pods and Services.
+func TestNetworksOfTheClusterAreKept(t *testing.T) {
+	s := &corev1.Service{Spec: corev1.ServiceSpec{Type: corev1.ServiceTypeClusterIP, ClusterIPs: []string{"10.96.0.1"}, Selector: map[string]string{"a": "b"}}}
+	if kept := trimService(s); len(kept.Spec.ClusterIPs) != 1 || kept.Spec.Selector != nil {
+		t.Errorf("kept of a Service: %+v", kept.Spec)
+	}
+	n := &corev1.Node{
+		Spec:   corev1.NodeSpec{PodCIDRs: []string{"10.244.0.0/24", "fd00::/64"}},
+		Status: corev1.NodeStatus{Addresses: []corev1.NodeAddress{{Type: corev1.NodeInternalIP, Address: "192.0.2.1"}, {Type: corev1.NodeExternalIP, Address: "198.51.100.1"}}},
+	}
+	if kept := trimNode(n); len(kept.Spec.PodCIDRs) != 2 || len(kept.Status.Addresses) != 2 {
+		t.Errorf("kept of a Node: %+v", kept)
+	}
+}

@@ -119,7 +119,7 @@ func TestStatusIsPutBackAndForeignIngressOverwritten(t *testing.T) {
 func TestOneBadObjectCostsItselfAlone(t *testing.T) {
 	f := newFixture(t)
 	f.controller()
-	good, bad := pool("good", "192.0.2.0/30"), pool("bad", "192.0.2.300/32")
+	good, bad := pool("good", "192.0.2.0/30"), pool("bad", "192.0.2.9-192.0.2.8")
 	tor := peer("tor1", "198.51.100.1")
 	tor.Spec.Password = "s3cret-in-spec"
 	tor.Annotations = map[string]string{corev1.LastAppliedConfigAnnotation: `{"spec":{"password":"s3cret-in-spec"}}`}
@@ -131,7 +131,7 @@ func TestOneBadObjectCostsItselfAlone(t *testing.T) {
 	f.awaitPool("bad", "to say what is wrong", func(p *v1beta1.IPAddressPool) bool {
 		c := meta.FindStatusCondition(p.Status.Conditions, v1beta1.ConditionAccepted)
 		return c != nil && c.Status == metav1.ConditionFalse && strings.Contains(c.Message, "spec.addresses") &&
-			strings.Contains(c.Message, "192.0.2.300/32") && p.Status.LastAccepted == nil &&
+			strings.Contains(c.Message, "192.0.2.9-192.0.2.8") && p.Status.LastAccepted == nil &&
 			hasCondition(p.Status.Conditions, v1beta1.ConditionReady, metav1.ConditionFalse, c.Reason)
 	})
 	f.awaitPool("good", "to be ready", func(p *v1beta1.IPAddressPool) bool {
@@ -188,7 +188,7 @@ func TestBadEditKeepsTheAcceptedSpecInForce(t *testing.T) {
 	f.awaitService("web", "to hold an address", holds("main", "192.0.2.0"))
 	f.awaitPool("main", "to be recorded", func(p *v1beta1.IPAddressPool) bool { return p.Status.LastAccepted != nil })
 
-	broken := client.RawPatch(types.MergePatchType, []byte(`{"spec":{"addresses":["192.0.2.0-10"]}}`))
+	broken := client.RawPatch(types.MergePatchType, []byte(`{"spec":{"addresses":["192.0.2.10-192.0.2.0"]}}`))
 	if err := f.Patch(t.Context(), pool("main"), broken); err != nil {
 		t.Fatal(err)
 	}

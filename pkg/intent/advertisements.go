@@ -83,6 +83,7 @@ func (r *resolver) bgpAdvertisements(aliases map[string]bgp.Community) {
 		r.fitAggregation(ref, ad)
 		r.c.BGPAds = append(r.c.BGPAds, ad)
 	}
+	r.sameAdvertisements()
 }
 
 // parseBGPAd reads what the advertisement says by itself.
@@ -125,20 +126,13 @@ func (r *resolver) parseBGPAd(s *v1beta1.BGPAdvertisementSpec) (*BGPAdvertisemen
 	findings = append(findings, tooMany(s.Communities)...)
 	findings = append(findings, repeated("spec.ipAddressPools", s.IPAddressPools)...)
 	findings = append(findings, repeated("spec.peers", s.Peers)...)
+	findings = append(findings, repeatedSelectors("spec.ipAddressPoolSelectors", s.IPAddressPoolSelectors)...)
+	findings = append(findings, repeatedSelectors("spec.nodeSelectors", s.NodeSelectors)...)
+	findings = append(findings, repeatedSelectors("spec.serviceSelectors", s.ServiceSelectors)...)
 	if len(findings) > 0 {
 		return nil, findings
 	}
 	return ad, nil
-}
-
-func repeated(field string, list []string) []Finding {
-	var findings []Finding
-	for i, item := range list {
-		if slices.Index(list, item) < i {
-			findings = append(findings, fault(DuplicateEntry, index(field, i), item, "is listed twice; remove one"))
-		}
-	}
-	return findings
 }
 
 // poolsOf resolves the pools that an advertisement covers; nil: all.
@@ -277,6 +271,9 @@ func parseL2Ad(s *v1beta1.L2AdvertisementSpec) (*L2Advertisement, []Finding) {
 		ad.Preferred = append(ad.Preferred, Preference{Weight: p.Weight, Selector: one[0]})
 	}
 	findings = append(findings, repeated("spec.ipAddressPools", s.IPAddressPools)...)
+	findings = append(findings, repeatedSelectors("spec.ipAddressPoolSelectors", s.IPAddressPoolSelectors)...)
+	findings = append(findings, repeatedSelectors("spec.nodeSelectors", s.NodeSelectors)...)
+	findings = append(findings, repeatedSelectors("spec.serviceSelectors", s.ServiceSelectors)...)
 	if len(findings) > 0 {
 		return nil, findings
 	}

@@ -28,6 +28,8 @@ type Intent struct {
 
 	source  *Snapshot  // what it was made from, for the next Resolve
 	blocked []*Service // those of Services with a Finding
+
+	clustered []inCluster // sorted by key
 }
 
 // Config is the part of an Intent that is shared by all Services. As long as no
@@ -45,6 +47,7 @@ type Config struct {
 	Extras *Extras
 
 	findings []Finding
+	held     claims // the addresses of Pools
 }
 
 // Ref names an object. Namespace is empty for the kinds of our own namespace
@@ -288,6 +291,9 @@ type Node struct {
 	// Leaving says why the node is to be out of service; nil: it is not.
 	Leaving   *Leaving
 	Addresses []netip.Addr // InternalIPs
+	// ExternalAddresses are the ExternalIPs; PodCIDRs the networks of its Pods.
+	ExternalAddresses []netip.Addr
+	PodCIDRs          []netip.Prefix
 	// L2Weight is the annotation metallb.io/l2-weight, -100 to 100; it adds to
 	// the node's score in the layer 2 election. 0: none.
 	L2Weight int

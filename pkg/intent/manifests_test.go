@@ -51,6 +51,24 @@ func service(name, meta, spec string) string {
 	return "---\napiVersion: v1\nkind: Service\nmetadata: {name: " + name + meta + "}\nspec: {type: LoadBalancer, clusterIPs: [10.96.0.1]" + spec + "}\n"
 }
 
+// clusterService writes a Service that the product has nothing to do with.
+func clusterService(name, addr string) string {
+	return "---\napiVersion: v1\nkind: Service\nmetadata: {name: " + name + "}\nspec: {clusterIP: " + addr + ", clusterIPs: [" + addr + "]}\n"
+}
+
+// node writes a Node with addresses ("192.0.2.1, ExternalIP 198.51.100.1").
+func node(name, podCIDRs, addresses string) string {
+	var list []string
+	for _, a := range strings.Split(addresses, ", ") {
+		kind, addr, typed := strings.Cut(a, " ")
+		if !typed {
+			kind, addr = "InternalIP", kind
+		}
+		list = append(list, "{type: "+kind+", address: "+addr+"}")
+	}
+	return "---\napiVersion: v1\nkind: Node\nmetadata: {name: " + name + "}\nspec: {podCIDRs: [" + podCIDRs + "]}\nstatus: {addresses: [" + strings.Join(list, ", ") + "]}\n"
+}
+
 func endpoints(name, service, list string) string {
 	return "---\napiVersion: discovery.k8s.io/v1\nkind: EndpointSlice\nmetadata: {name: " + name + ", namespace: default, labels: {kubernetes.io/service-name: " + service + "}}\naddressType: IPv4\nendpoints: [" + list + "]\n"
 }

@@ -62,6 +62,7 @@ func parsePeer(s *v1beta2.BGPPeerSpec, password bgp.Password) (*Peer, []Finding)
 			findings = append(findings, *f)
 		}
 	}
+	findings = append(findings, repeatedValues("spec.nodeSelectors", s.NodeSelectors)...)
 	if len(findings) > 0 {
 		return nil, findings
 	}

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"go4.org/netipx"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 
 	"metallb.io/metallb-frr/pkg/api/v1beta1"
@@ -36,7 +37,7 @@ func (r *resolver) pools() {
 		r.claim(&taken, p)
 	}
 	slices.SortFunc(pools, func(a, b *Pool) int { return cmp.Compare(a.Name, b.Name) })
-	r.c.Pools = pools
+	r.c.Pools, r.c.held = pools, taken
 }
 
 func (r *resolver) pool(spec *v1beta1.IPAddressPoolSpec) (*Pool, []Finding) {
@@ -59,6 +60,7 @@ func (r *resolver) pool(spec *v1beta1.IPAddressPoolSpec) (*Pool, []Finding) {
 			findings = append(findings, *f)
 		}
 		p.Allocation = allocation
+		findings = append(findings, repeatedIn(a)...)
 	}
 	if len(findings) > 0 {
 		return nil, findings
@@ -108,6 +110,21 @@ func (r *resolver) allocation(a *v1beta1.ServiceAllocation) (*Allocation, *Findi
 	}
 	out.ServiceSelectors, f = selectors(a.ServiceSelectors, "spec.serviceAllocation.serviceSelectors")
 	return out, f
+}
+
+// repeatedIn finds what a serviceAllocation names more than once.
+func repeatedIn(a *v1beta1.ServiceAllocation) []Finding {
+	const field = "spec.serviceAllocation."
+	findings := repeated(field+"namespaces", a.Namespaces)
+	for _, list := range []struct {
+		field     string
+		selectors []metav1.LabelSelector
+	}{{field + "namespaceSelectors", a.NamespaceSelectors}, {field + "serviceSelectors", a.ServiceSelectors}} {
+		findings = append(findings, repeatedSelectors(list.field, list.selectors)...)
+		findings = append(findings, repeatedExpressions(list.field, list.selectors)...)
+		findings = append(findings, repeatedValues(list.field, list.selectors)...)
+	}
+	return findings
 }
 
 // claims are the address intervals that pools hold, sorted, never overlapping.

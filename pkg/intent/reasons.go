@@ -77,6 +77,14 @@ const (
 const (
 	// DisableMPIgnored: disableMP has no effect.
 	DisableMPIgnored Reason = "DisableMPIgnored"
+	// PoolHoldsNodeAddress: an IPAddressPool holds the address of a node.
+	PoolHoldsNodeAddress Reason = "PoolHoldsNodeAddress"
+	// PoolHoldsPodNetwork: an IPAddressPool holds addresses that Pods have.
+	PoolHoldsPodNetwork Reason = "PoolHoldsPodNetwork"
+	// PoolHoldsClusterIP: an IPAddressPool holds the ClusterIP of a Service.
+	PoolHoldsClusterIP Reason = "PoolHoldsClusterIP"
+	// DuplicateAdvertisement: an older BGPAdvertisement says exactly the same.
+	DuplicateAdvertisement Reason = "DuplicateAdvertisement"
 	// InvalidL2Weight: the annotation metallb.io/l2-weight of a Node is no whole
 	// number from -100 to 100. It counts as 0.
 	InvalidL2Weight Reason = "InvalidL2Weight"

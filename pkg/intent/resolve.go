@@ -28,6 +28,7 @@ func Resolve(prev *Intent, s *Snapshot) *Intent {
 			in.Config.reuseNodes(prev.Config)
 		}
 	}
+	in.resolveClusterIPs(prev, s)
 	in.resolveServices(prev, s)
 	return in
 }
@@ -46,6 +47,7 @@ func resolveConfig(s *Snapshot) *Config {
 	r.weighNodes()
 	r.linkNodes()
 	r.pools()
+	r.nodeNetworks()
 	r.profiles()
 	r.peers()
 	aliases := r.communities()
@@ -107,7 +109,7 @@ func (c *Config) reuseNodes(prev *Config) {
 
 // nodeOf reads a Node. Its links are published elsewhere.
 func nodeOf(s *Snapshot, n *corev1.Node) *Node {
-	out := &Node{Name: n.Name, Labels: n.Labels, Leaving: s.leaving(n)}
+	out := &Node{Name: n.Name, Labels: n.Labels, Leaving: s.leaving(n), PodCIDRs: podCIDRs(n)}
 	out.L2Weight, _ = l2Weight(n)
 	for _, c := range n.Status.Conditions {
 		if c.Type == corev1.NodeReady {
@@ -115,8 +117,13 @@ func nodeOf(s *Snapshot, n *corev1.Node) *Node {
 		}
 	}
 	for _, a := range n.Status.Addresses {
-		if addr, ok := parseAddr(a.Address); ok && a.Type == corev1.NodeInternalIP {
+		addr, ok := parseAddr(a.Address)
+		switch {
+		case !ok:
+		case a.Type == corev1.NodeInternalIP:
 			out.Addresses = append(out.Addresses, addr)
+		case a.Type == corev1.NodeExternalIP:
+			out.ExternalAddresses = append(out.ExternalAddresses, addr)
 		}
 	}
 	return out
@@ -125,6 +132,7 @@ func nodeOf(s *Snapshot, n *corev1.Node) *Node {
 func (n *Node) equal(o *Node) bool {
 	return n.Name == o.Name && n.Ready == o.Ready && n.Leaving.equal(o.Leaving) && n.L2Weight == o.L2Weight &&
 		maps.Equal(n.Labels, o.Labels) && slices.Equal(n.Addresses, o.Addresses) &&
+		slices.Equal(n.ExternalAddresses, o.ExternalAddresses) && slices.Equal(n.PodCIDRs, o.PodCIDRs) &&
 		(n.Links == nil) == (o.Links == nil) && slices.EqualFunc(n.Links, o.Links, Link.equal)
 }
 

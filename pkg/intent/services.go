@@ -34,7 +34,10 @@ func (in *Intent) resolveServices(prev *Intent, s *Snapshot) {
 		head, _, tail = split(w, prev.blocked, key)
 		in.blocked = slices.Concat(head, blocked, tail)
 	}
-	in.Findings = slices.Clone(in.Config.findings)
+	in.Findings = slices.Concat(in.Config.findings, in.clusterFindings())
+	if len(in.Findings) > len(in.Config.findings) {
+		slices.SortStableFunc(in.Findings, func(a, b Finding) int { return a.Object.Compare(b.Object) })
+	}
 	for _, b := range in.blocked {
 		in.Findings = append(in.Findings, *b.Blocked)
 	}

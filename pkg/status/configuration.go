@@ -3,6 +3,7 @@
 package status
 
 import (
+	"fmt"
 	"strings"
 	"time"
 
@@ -10,11 +11,15 @@ import (
 
 	"metallb.io/metallb-frr/pkg/api/v1beta1"
 	"metallb.io/metallb-frr/pkg/intent"
+	"metallb.io/metallb-frr/pkg/plan"
 )
 
 // Reasons of the conditions of ConfigurationStates; MetalLB's.
 const (
-	ReasonReconciled         intent.Reason = "Reconciled"
+	// ReasonReconciled: the configuration is valid.
+	ReasonReconciled intent.Reason = "Reconciled"
+	// ReasonConfigurationError: some object is not accepted, or a BGPPeer names a
+	// BFDProfile or a Secret that is not there.
 	ReasonConfigurationError intent.Reason = "ConfigurationError"
 )
 
@@ -22,15 +27,15 @@ const (
 // result, errorSummary and the condition of type kind, which is
 // v1beta1.ConditionPoolReconcilerValid for the controller and
 // v1beta1.ConditionConfigReconcilerValid for a speaker. The caller adds the rest.
-// findings that are not Invalid do not count. present are the conditions that the
-// object has.
+// findings that are not Invalid do not count, but for the references without which
+// MetalLB takes no configuration. present are the conditions that the object has.
 func Configuration(kind string, present []metav1.Condition, findings []intent.Finding, now time.Time) v1beta1.ConfigurationStateStatus {
 	c := condition(kind, metav1.ConditionTrue, ReasonReconciled, "")
 	s := v1beta1.ConfigurationStateStatus{Result: v1beta1.ConfigurationValid}
 	var wrong []string
 	for _, f := range findings {
-		if f.Severity == intent.Invalid {
-			wrong = append(wrong, f.String())
+		if text := configurationError(f); text != "" {
+			wrong = append(wrong, text)
 		}
 	}
 	if len(wrong) > 0 {
@@ -39,4 +44,26 @@ func Configuration(kind string, present []metav1.Condition, findings []intent.Fi
 	}
 	s.Conditions = []metav1.Condition{Since(present, c, now)}
 	return s
+}
+
+// configurationError says what is wrong with a configuration as MetalLB does where
+// programs compare its text, which has a blank before one of its line breaks; "" of
+// what MetalLB does not mind.
+func configurationError(f intent.Finding) string {
+	what, _, _ := strings.Cut(f.Message, "; ")
+	switch f.Reason {
+	case intent.SecretInvalid:
+		return fmt.Sprintf("parsing peer %[1]s %s \nfailed to parse peer %[1]s password secret", f.Object.Name, what)
+	case intent.SecretNotFound:
+		return fmt.Sprintf("parsing peer %[1]s %s\nfailed to parse peer %[1]s password secret", f.Object.Name, what)
+	case intent.BFDProfileNotFound:
+		return what
+	case plan.DuplicateNeighbor:
+		what, _, _ = strings.Cut(what, ": ")
+		return what
+	}
+	if f.Severity == intent.Invalid || f.Reason == intent.CommunityNotFound {
+		return f.String()
+	}
+	return ""
 }

@@ -30,9 +30,9 @@ const (
 	ReasonLoadFailed intent.Reason = "LoadFailed"
 	// ReasonDraining: the frr container is leaving the network.
 	ReasonDraining intent.Reason = "Draining"
-	// ReasonDrift is that of the event after somebody else's change was found.
+	// ReasonDrift: somebody else has changed FRR's configuration.
 	ReasonDrift intent.Reason = "ConfigurationDrift"
-	// ReasonDaemonLost is that of the event after a daemon of FRR's ended.
+	// ReasonDaemonLost: a daemon of FRR's has ended.
 	ReasonDaemonLost intent.Reason = "FRRDaemonLost"
 )
 

@@ -59,8 +59,14 @@ type BGPAdvertisementSpec struct {
 
 	// communities are attached to the routes: standard ones as "65000:100" (RFC
 	// 1997), large ones as "large:64500:1:2" (RFC 8092), or names that a
-	// Community object defines. At most 63.
+	// Community object defines. At most 253 of each kind.
 	// +optional
+	// +kubebuilder:validation:MaxItems=512
+	// +kubebuilder:validation:items:MaxLength=512
+	// +kubebuilder:validation:items:XValidation:rule="!self.matches('^[^:]*:[^:]*$') || self.matches('^0*(6553[0-5]|655[0-2][0-9]|65[0-4][0-9]{2}|6[0-4][0-9]{3}|[1-5]?[0-9]{1,4}):0*(6553[0-5]|655[0-2][0-9]|65[0-4][0-9]{2}|6[0-4][0-9]{3}|[1-5]?[0-9]{1,4})$')",message="invalid community value: invalid section: write two numbers of 0 to 65535, such as 65000:100"
+	// +kubebuilder:validation:items:XValidation:rule="!self.matches('^large:[^:]*:[^:]*:[^:]*$') || self.matches('^large(:0*(429496729[0-5]|42949672[0-8][0-9]|4294967[01][0-9]{2}|429496[0-6][0-9]{3}|42949[0-5][0-9]{4}|4294[0-8][0-9]{5}|429[0-3][0-9]{6}|42[0-8][0-9]{7}|4[01][0-9]{8}|[1-3]?[0-9]{1,9})){3}$')",message="invalid community value: invalid section: write large: and three numbers of 0 to 4294967295, such as large:65000:1:100"
+	// +kubebuilder:validation:items:XValidation:rule="self.startsWith('large:') || !self.matches('^[^:]*:[^:]*:[^:]*:[^:]*$')",message="invalid community value: expected community to be of format large:a:b:c"
+	// +kubebuilder:validation:items:XValidation:rule="!self.contains(':') || self.matches('^[^:]*:[^:]*(:[^:]*:[^:]*)?$')",message="invalid community format: write a:b, large:a:b:c, or the name of an alias defined by a Community object"
 	Communities []string `json:"communities,omitempty"`
 
 	// ipAddressPools are names of IPAddressPools. With neither names nor

@@ -29,7 +29,13 @@ type IPAddressPoolSpec struct {
 	// addresses are the pool's addresses: prefixes ("192.0.2.0/24",
 	// "2001:db8::/64"; a single address is a /32 or /128) and inclusive ranges
 	// ("192.0.2.10-192.0.2.99"). IPv4 and IPv6 may be mixed. No address may be
-	// in two pools: the older pool keeps it.
+	// in two pools: the older pool keeps it. At most 4096 entries.
+	// +kubebuilder:validation:MaxItems=4096
+	// +kubebuilder:validation:items:MaxLength=100
+	// +kubebuilder:validation:XValidation:rule="size(self) > 0",message="is empty; write at least one CIDR (192.0.2.0/24) or range (192.0.2.10-192.0.2.20)"
+	// +kubebuilder:validation:items:XValidation:rule="self.contains('-') || self.matches('^[[:space:]]*([0-9]{1,3}([.][0-9]{1,3}){3}/([12]?[0-9]|3[0-2])|[0-9a-fA-F]*:[0-9a-fA-F:]*:[0-9a-fA-F:.]*/(12[0-8]|1[01][0-9]|[1-9]?[0-9]))[[:space:]]*$')",message="is not a CIDR; write a CIDR (192.0.2.0/24, 2001:db8::/64; 192.0.2.1/32 for one address) or a range (192.0.2.10-192.0.2.20)"
+	// +kubebuilder:validation:items:XValidation:rule="!self.contains('-') || self.matches('^[[:space:]]*([0-9]{1,3}([.][0-9]{1,3}){3}|[0-9a-fA-F]*:[0-9a-fA-F:]*:[0-9a-fA-F:.]*)[[:space:]]*-[[:space:]]*([0-9]{1,3}([.][0-9]{1,3}){3}|[0-9a-fA-F]*:[0-9a-fA-F:]*:[0-9a-fA-F:.]*)[[:space:]]*$')",message="is not a range of addresses; write a CIDR (192.0.2.0/24, 2001:db8::/64; 192.0.2.1/32 for one address) or a range (192.0.2.10-192.0.2.20)"
+	// +kubebuilder:validation:items:XValidation:rule="self.contains(':') || !self.matches('(25[6-9]|2[6-9][0-9]|[3-9][0-9]{2})([-./[:space:]]|$)')",message="holds a number over 255, which is no part of an IPv4 address; write a CIDR (192.0.2.0/24, 2001:db8::/64; 192.0.2.1/32 for one address) or a range (192.0.2.10-192.0.2.20)"
 	Addresses []string `json:"addresses"`
 
 	// autoAssign says whether Services that name neither this pool nor an
