@@ -18,13 +18,18 @@ import (
 //
 // What Services have is settled first. A Service keeps its addresses as long as
 // one pool that it may use holds all of them and they are what it asks for. Of
-// two that have the same address the older claim wins: the earliest
-// AssignedSince (none is last), then Created, then the key. The others get
-// addresses in three steps, each by the same age: those that have an address
-// left which they may keep, those that ask for certain addresses, the rest.
+// two that have the same address and may not share it, one that was edited so
+// loses it; else the older claim wins: the earliest AssignedSince (none is last),
+// then Created, then the key. A Service that lost its address to an edit of the
+// pools and got another remembers it, and gets it back if its pool is made anew
+// soon after. The others get addresses in steps, each by the same age: those
+// that have or remember an address which they may have again, those that ask for
+// certain addresses, the rest; what is remembered is given to others last.
 func Assign(in *intent.Intent, assumed map[intent.Key][]netip.Addr) ([]Outcome, map[string]Usage) {
 	p := newPass(in)
 	p.claim(assumed)
+	p.restore()
+	p.take()
 	p.allocate()
 
 	outcomes := make([]Outcome, len(in.Services))
@@ -44,7 +49,12 @@ func (p *pass) outcome(i int, o *Outcome) {
 	if st.pool != nil {
 		o.Pool = st.pool.Name
 	}
-	o.Changed = o.Pool != s.AssignedPool || !slices.Equal(o.Addresses, s.Addresses)
+	if st.lost || len(s.Last) > 0 {
+		o.Remember = p.remember(i)
+	}
+	o.SharedAs = sharedAs(s, st.addrs)
+	o.Changed = o.Pool != s.AssignedPool || o.SharedAs != s.SharedAs ||
+		!slices.Equal(o.Addresses, s.Addresses) || !slices.Equal(o.Remember, s.Last)
 	for _, a := range st.held {
 		if !slices.Contains(st.addrs, a) {
 			o.Cleared = st.why

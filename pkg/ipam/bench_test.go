@@ -4,6 +4,8 @@ package ipam
 
 import (
 	"fmt"
+	"net/netip"
+	"slices"
 	"testing"
 	"time"
 
@@ -71,11 +73,11 @@ func countChanged(outcomes []Outcome) int {
 // apply returns the Service as it is once the outcome has been written.
 func apply(s *intent.Service, o Outcome, now time.Time) *intent.Service {
 	out := *s
-	out.Addresses, out.AssignedPool = o.Addresses, o.Pool
+	out.Addresses, out.AssignedPool, out.Last, out.SharedAs = o.Addresses, o.Pool, o.Remember, o.SharedAs
 	switch {
 	case len(o.Addresses) == 0:
 		out.AssignedSince = time.Time{}
-	case s.AssignedSince.IsZero():
+	case s.AssignedSince.IsZero() || !slices.ContainsFunc(o.Addresses, func(a netip.Addr) bool { return slices.Contains(s.Addresses, a) }):
 		out.AssignedSince = now
 	}
 	return &out

@@ -58,6 +58,9 @@ func exhausted(s *intent.Service, pools []*pool) *refusal {
 		r.fact = fmt.Sprintf("no available IPs in pool %s: %s", pools[0].Name, strings.TrimSuffix(strings.TrimPrefix(words[0], pools[0].Name+" ("), ")"))
 		r.advice = "add addresses to it"
 	}
+	if s.Sharing != nil {
+		r.fact += fmt.Sprintf("; no Service has one that this one can share with it (sharing key %q, the same externalTrafficPolicy, other ports)", s.Sharing.Key)
+	}
 	return r
 }
 

@@ -51,6 +51,11 @@ const (
 	// Service lost to an edit of the pools, comma separated. It gets them back
 	// first when they are free again.
 	AnnotationLastIPs = AnnotationPrefix + "last-ips"
+
+	// AnnotationSharedAs is written by the controller on a Service that has a
+	// sharing key and an address: a digest of what decided with whom it may share.
+	// It tells later which of two Services that share has been changed.
+	AnnotationSharedAs = AnnotationPrefix + "shared-as"
 )
 
 // AnnotationPauseRepairs of a Node, an RFC 3339 time at most a day ahead: until
