@@ -27,6 +27,11 @@ type Service struct {
 	Addresses []netip.Addr
 	// Pool they come from, for the annotation; empty removes it.
 	Pool string
+	// Remember are the addresses for the annotation metallb.io/last-ips, in this
+	// order; none removes it.
+	Remember []netip.Addr
+	// SharedAs is the annotation metallb.io/shared-as; empty removes it.
+	SharedAs string
 	// Condition metallb.io/AddressAssigned; nil removes it.
 	Condition *metav1.Condition
 	// Conflict is the condition metallb.io/AddressConflict; nil removes it.
@@ -36,10 +41,13 @@ type Service struct {
 // ForService returns what to write on svc for the outcome of address assignment
 // and the addresses that other stations have.
 func ForService(svc *corev1.Service, out ipam.Outcome, conflicts *Conflicts, now time.Time) Service {
-	want := Service{Addresses: out.Addresses, Pool: out.Pool, Conflict: conflicts.condition(svc, out.Addresses, now)}
+	want := Service{
+		Addresses: out.Addresses, Pool: out.Pool, Remember: out.Remember, SharedAs: out.SharedAs,
+		Conflict: conflicts.condition(svc, out.Addresses, now),
+	}
 	c := metav1.Condition{
 		Type: v1beta1.ConditionAddressAssigned, Status: metav1.ConditionTrue,
-		Reason: string(ReasonAssigned), Message: fmt.Sprintf("%s from pool %s", joined(out.Addresses), out.Pool),
+		Reason: string(ReasonAssigned), Message: fmt.Sprintf("%s from pool %s", joined(out.Addresses, ", "), out.Pool),
 	}
 	switch {
 	case len(out.Addresses) == 0:
@@ -56,12 +64,12 @@ func ForService(svc *corev1.Service, out ipam.Outcome, conflicts *Conflicts, now
 	return want
 }
 
-func joined(addresses []netip.Addr) string {
-	var texts []string
-	for _, a := range addresses {
-		texts = append(texts, a.String())
+func joined(addresses []netip.Addr, separator string) string {
+	words := make([]string, len(addresses))
+	for i, a := range addresses {
+		words[i] = a.String()
 	}
-	return strings.Join(texts, ", ")
+	return strings.Join(words, separator)
 }
 
 func holdsAny(svc *corev1.Service, addresses []netip.Addr) bool {
@@ -102,13 +110,46 @@ func Settled(svc *corev1.Service, out *ipam.Outcome, conflicts *Conflicts) bool 
 	}
 	c := Find(svc.Status.Conditions, v1beta1.ConditionAddressAssigned)
 	return Find(svc.Status.Conditions, v1beta1.ConditionAddressConflict) == nil && c != nil && c.Status == metav1.ConditionTrue && c.Reason == string(ReasonAssigned) &&
-		svc.Annotations[v1beta1.AnnotationAllocatedFromPool] == out.Pool
+		annotated(svc, v1beta1.AnnotationAllocatedFromPool, out.Pool) &&
+		annotated(svc, v1beta1.AnnotationSharedAs, out.SharedAs) &&
+		rememberedAs(svc, out.Remember)
+}
+
+// serviceKeys are those of Annotations.
+var serviceKeys = [...]string{v1beta1.AnnotationAllocatedFromPool, v1beta1.AnnotationLastIPs, v1beta1.AnnotationSharedAs}
+
+// annotated reports whether svc has an annotation of that value; empty: has none.
+func annotated(svc *corev1.Service, key, value string) bool {
+	have, ok := svc.Annotations[key]
+	return have == value && ok == (value != "")
+}
+
+// rememberedAs reports whether svc has the annotation for these addresses.
+func rememberedAs(svc *corev1.Service, addresses []netip.Addr) bool {
+	if len(addresses) == 0 {
+		return annotated(svc, v1beta1.AnnotationLastIPs, "")
+	}
+	return annotated(svc, v1beta1.AnnotationLastIPs, joined(addresses, ","))
+}
+
+// Annotations returns those that the controller writes, by key; empty: it is to
+// be removed.
+func (s Service) Annotations() map[string]string {
+	return map[string]string{
+		v1beta1.AnnotationAllocatedFromPool: s.Pool,
+		v1beta1.AnnotationLastIPs:           joined(s.Remember, ","),
+		v1beta1.AnnotationSharedAs:          s.SharedAs,
+	}
 }
 
 // Same reports whether svc already is as s says.
 func (s Service) Same(svc *corev1.Service) bool {
-	pool, ok := svc.Annotations[v1beta1.AnnotationAllocatedFromPool]
-	return pool == s.Pool && ok == (s.Pool != "") && s.SameAddresses(svc) &&
+	for key, value := range s.Annotations() {
+		if !annotated(svc, key, value) {
+			return false
+		}
+	}
+	return s.SameAddresses(svc) &&
 		SameCondition(Find(svc.Status.Conditions, v1beta1.ConditionAddressAssigned), s.Condition) &&
 		SameCondition(Find(svc.Status.Conditions, v1beta1.ConditionAddressConflict), s.Conflict)
 }
@@ -116,7 +157,11 @@ func (s Service) Same(svc *corev1.Service) bool {
 // Cleared reports whether svc carries nothing of what only the controller
 // writes, as it should once it is no load balancer.
 func Cleared(svc *corev1.Service) bool {
-	_, ok := svc.Annotations[v1beta1.AnnotationAllocatedFromPool]
-	return !ok && Find(svc.Status.Conditions, v1beta1.ConditionAddressAssigned) == nil &&
+	for _, key := range serviceKeys {
+		if _, ok := svc.Annotations[key]; ok {
+			return false
+		}
+	}
+	return Find(svc.Status.Conditions, v1beta1.ConditionAddressAssigned) == nil &&
 		Find(svc.Status.Conditions, v1beta1.ConditionAddressConflict) == nil
 }
