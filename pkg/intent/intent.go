@@ -258,10 +258,10 @@ type Service struct {
 	Addresses []netip.Addr
 	// AssignedPool is the annotation metallb.io/ip-allocated-from-pool.
 	AssignedPool string
-	// Last are the addresses in the annotation metallb.io/last-ips: those that
-	// the Service lost to edits of the pools, what it lost first before what it
-	// lost later.
-	Last []netip.Addr
+	// Last is the annotation metallb.io/last-ips: the sets of addresses that the
+	// Service had and lost, wholly or in part, to edits of the pools; what it lost
+	// first before what stood in for that. Each set is sorted, IPv4 first.
+	Last [][]netip.Addr
 	// Sharing says with whom it may share an address; nil: with nobody.
 	Sharing *Sharing
 	// SharedAs is the annotation metallb.io/shared-as: Sharing's Digest when it

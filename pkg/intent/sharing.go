@@ -66,20 +66,28 @@ func sharingOf(o *corev1.Service) *Sharing {
 	return s
 }
 
-// mostLast is how many remembered addresses are read.
-const mostLast = 16
+// mostLast is how many remembered sets are read.
+const mostLast = 8
 
-// lastOf reads the annotation metallb.io/last-ips. What cannot be read is left
-// out: the controller writes it, and writes it anew.
-func lastOf(o *corev1.Service) []netip.Addr {
+// lastOf reads the annotation metallb.io/last-ips: sets separated by semicolons,
+// their addresses by commas. What cannot be read is left out: the controller
+// writes it, and writes it anew.
+func lastOf(o *corev1.Service) [][]netip.Addr {
 	text, ok := o.Annotations[v1beta1.AnnotationLastIPs]
 	if !ok {
 		return nil
 	}
-	var last []netip.Addr
-	for part := range strings.SplitSeq(text, ",") {
-		if addr, ok := parseAddr(strings.TrimSpace(part)); ok && len(last) < mostLast && !slices.Contains(last, addr) {
-			last = append(last, addr)
+	var last [][]netip.Addr
+	for words := range strings.SplitSeq(text, ";") {
+		var set []netip.Addr
+		for word := range strings.SplitSeq(words, ",") {
+			if addr, ok := parseAddr(strings.TrimSpace(word)); ok && len(set) < 2 {
+				set = append(set, addr)
+			}
+		}
+		slices.SortFunc(set, netip.Addr.Compare)
+		if set = slices.Compact(set); len(set) > 0 && len(last) < mostLast {
+			last = append(last, set)
 		}
 	}
 	return last

@@ -50,10 +50,11 @@ func (p *pass) giveBack(order []int32) {
 	for range 2 {
 		for _, i := range order {
 			st := &p.states[i]
-			switch {
-			case len(st.left) == 0:
-			case p.services[i].Blocked != nil:
+			if len(st.left) > 0 {
 				p.regain(i)
+			}
+			switch {
+			case len(st.left) == 0 || p.services[i].Blocked != nil:
 			case !p.survivor(i, st.pool, 0).IsValid():
 			case st.pool != nil:
 				p.extend(i)
@@ -110,9 +111,8 @@ func (p *pass) reserve(order []int32) {
 		}
 	}
 	for _, i := range order {
-		if s := p.services[i]; len(s.Last) > 0 {
-			keep(i, s.Last)
-			p.preferOld(i)
+		for _, set := range p.services[i].Last {
+			keep(i, set)
 		}
 	}
 	if len(reserved.chain) > 0 {
@@ -137,30 +137,6 @@ func (p *pass) survivor(i int32, from *pool, f bgp.Family) netip.Addr {
 		}
 	}
 	return netip.Addr{}
-}
-
-// regain gives a Service whose request cannot be read what it had, if it may have
-// all of that again. It gets nothing else.
-func (p *pass) regain(i int32) {
-	s := p.services[i]
-	if p.states[i].pool != nil || unfit(s) != nil {
-		return
-	}
-	for _, q := range p.poolsLeft(i) {
-		if r := q.admits(s); r != nil || s.RequestedPool != "" && s.RequestedPool != q.Name {
-			continue
-		}
-		var addrs []netip.Addr
-		for _, f := range s.Families {
-			if a := p.survivor(i, q, f); a.IsValid() {
-				addrs = append(addrs, a)
-			}
-		}
-		if len(addrs) == len(s.Families) || prefersDual(s) && len(addrs) == 1 {
-			p.hold(i, q, addrs...)
-			return
-		}
-	}
 }
 
 // poolsLeft returns the pools of the addresses that Service i may have again.

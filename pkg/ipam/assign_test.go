@@ -197,7 +197,7 @@ func TestAssign(t *testing.T) {
 			for name, addrs := range row.assumed {
 				assumed[intent.Key{Namespace: "default", Name: name}] = addrsOf(addrs)
 			}
-			outcomes, _ := Assign(newIntent(row.pools(t), row.services...), assumed)
+			outcomes, _ := Assign(newIntent(row.pools(t), row.services...), assumed, epoch)
 			lines := strings.Split(row.want, "\n")
 			if len(lines) != len(outcomes) {
 				t.Fatalf("%d outcomes, want %d", len(outcomes), len(lines))
@@ -246,7 +246,7 @@ func TestEveryReasonHasARow(t *testing.T) {
 	}
 	seen := map[string]bool{}
 	for _, row := range reasonRows {
-		outcomes, _ := Assign(newIntent(row.pools(t), row.services...), nil)
+		outcomes, _ := Assign(newIntent(row.pools(t), row.services...), nil, epoch)
 		for _, o := range outcomes {
 			seen[string(o.Reason)] = true
 		}
@@ -295,7 +295,7 @@ func TestUsage(t *testing.T) {
 			row.change(p)
 		}
 		s := newService("x", "46", policy(corev1.IPFamilyPolicyPreferDualStack))
-		_, usage := Assign(newIntent(pools{p}, s), nil)
+		_, usage := Assign(newIntent(pools{p}, s), nil, epoch)
 		if usage["a"] != row.want {
 			t.Errorf("%s: got %+v, want %+v", row.entries, usage["a"], row.want)
 		}

@@ -29,7 +29,7 @@ func BenchmarkAssign(b *testing.B) {
 			b.Run(prefix+"/"+name, func(b *testing.B) {
 				b.ReportAllocs()
 				for b.Loop() {
-					outcomes, _ := Assign(in, nil)
+					outcomes, _ := Assign(in, nil, epoch)
 					if changed := countChanged(outcomes); changed != want {
 						b.Fatalf("%d outcomes are changed, want %d", changed, want)
 					}
@@ -37,7 +37,7 @@ func BenchmarkAssign(b *testing.B) {
 			})
 		}
 		run("all-new", newIntent(pools{p}, empty...), n)
-		outcomes, _ := Assign(newIntent(pools{p}, empty...), nil)
+		outcomes, _ := Assign(newIntent(pools{p}, empty...), nil, epoch)
 		full := make(services, n)
 		for i, s := range empty {
 			full[i] = apply(s, outcomes[i], epoch)
@@ -55,7 +55,7 @@ func BenchmarkAssign(b *testing.B) {
 			}
 		}
 		in := newIntent(pools{p}, holes...)
-		filled, _ := Assign(in, nil)
+		filled, _ := Assign(in, nil, epoch)
 		run("fill-holes", in, countChanged(filled))
 	}
 }

@@ -103,9 +103,13 @@ func policy(p corev1.IPFamilyPolicy) func(*intent.Service) {
 	return func(s *intent.Service) { s.DualStack = p }
 }
 
-// remembers are the addresses that it lost to edits of the pools.
-func remembers(addrs string) func(*intent.Service) {
-	return func(s *intent.Service) { s.Last = addrsOf(addrs) }
+// remembers are the sets of addresses that it lost to edits of the pools.
+func remembers(sets string) func(*intent.Service) {
+	return func(s *intent.Service) {
+		for set := range strings.SplitSeq(sets, ";") {
+			s.Last = append(s.Last, addrsOf(set))
+		}
+	}
 }
 
 // shares gives a Service a sharing key and TCP ports, negative ones UDP.

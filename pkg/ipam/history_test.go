@@ -42,9 +42,7 @@ func TestHistories(t *testing.T) {
 	seen := map[intent.Reason]int{}
 	for seed := range seeds {
 		ok := t.Run(fmt.Sprint("seed=", seed), func(t *testing.T) {
-			w := &world{Rand: rand.New(rand.NewSource(int64(seed))), t: t, now: epoch, owners: make([]string, len(blocks)),
-				services: map[intent.Key]*intent.Service{}, assumed: map[intent.Key][]netip.Addr{}, written: map[intent.Key]*intent.Service{}}
-			w.editPools()
+			w := newWorld(t, int64(seed))
 			for step := 0; step < steps && !t.Failed(); step++ {
 				w.happen()
 				for _, o := range w.assign(step) {
@@ -92,14 +90,25 @@ func (w *world) happen() {
 		w.editPools()
 	}
 	for _, k := range slices.SortedFunc(maps.Keys(w.written), intent.Key.Compare) { // some of what was written is seen
-		if s := w.written[k]; w.Intn(2) == 0 {
-			was := *w.services[k]
-			was.Addresses, was.AssignedPool, was.AssignedSince, was.Last, was.SharedAs = s.Addresses, s.AssignedPool, s.AssignedSince, s.Last, s.SharedAs
-			w.services[k] = &was
-			delete(w.written, k)
-			delete(w.assumed, k)
+		if w.Intn(2) == 0 {
+			w.seeOne(k)
 		}
 	}
+}
+
+// see has everything that was written seen, as after a restart.
+func (w *world) see() {
+	for k := range w.written {
+		w.seeOne(k)
+	}
+}
+
+func (w *world) seeOne(k intent.Key) {
+	s, was := w.written[k], *w.services[k]
+	was.Addresses, was.AssignedPool, was.AssignedSince, was.Last, was.SharedAs = s.Addresses, s.AssignedPool, s.AssignedSince, s.Last, s.SharedAs
+	w.services[k] = &was
+	delete(w.written, k)
+	delete(w.assumed, k)
 }
 
 // wish changes what a Service wants.
@@ -194,8 +203,8 @@ func (w *world) assign(step int) []Outcome {
 	for _, k := range slices.SortedFunc(maps.Keys(w.services), intent.Key.Compare) {
 		in.Services = append(in.Services, w.services[k])
 	}
-	outcomes, usage := Assign(in, w.assumed)
-	o := &oracle{t: w.t, step: step, in: in, assumed: w.assumed, outcomes: outcomes}
+	outcomes, usage := Assign(in, w.assumed, w.now)
+	o := &oracle{t: w.t, step: step, now: w.now, in: in, assumed: w.assumed, outcomes: outcomes}
 	o.noAddressTwice()
 	o.allowed()
 	o.nothingMoves()
@@ -208,18 +217,18 @@ func (w *world) assign(step int) []Outcome {
 		mixed.Services[i], mixed.Services[j] = mixed.Services[j], mixed.Services[i]
 	})
 	w.Shuffle(len(mixed.Pools), func(i, j int) { mixed.Pools[i], mixed.Pools[j] = mixed.Pools[j], mixed.Pools[i] })
-	again, _ := Assign(&mixed, w.assumed)
+	again, _ := Assign(&mixed, w.assumed, w.now)
 	slices.SortFunc(again, func(a, b Outcome) int { return a.Service.Compare(b.Service) })
 	o.same("in another order", again, false)
 
 	written := w.write(in, outcomes)
-	again, _ = Assign(written, nil)
+	again, _ = Assign(written, nil, w.now)
 	if len(w.assumed) > 0 && slices.ContainsFunc(again, func(o Outcome) bool { return o.Changed }) {
 		// What was under way may be what a Service goes back from once it is seen.
 		settled := w.write(written, again)
-		p := &oracle{t: w.t, step: step, in: written, outcomes: again}
+		p := &oracle{t: w.t, step: step, now: w.now, in: written, outcomes: again}
 		p.nothingMoves()
-		last, _ := Assign(settled, nil)
+		last, _ := Assign(settled, nil, w.now)
 		p.same("once written twice", last, true)
 	} else {
 		o.same("once written", again, true)

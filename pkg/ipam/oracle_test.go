@@ -16,6 +16,7 @@ import (
 type oracle struct {
 	t        *testing.T
 	step     int
+	now      time.Time
 	in       *intent.Intent
 	assumed  map[intent.Key][]netip.Addr
 	outcomes []Outcome
@@ -102,7 +103,7 @@ func (o *oracle) allowed() {
 		if lost != (out.Cleared != "") {
 			o.t.Errorf("step %d: %s had %v and has %v, cleared: %q", o.step, s.Key, o.had(s), out.Addresses, out.Cleared)
 		}
-		if changed := !slices.Equal(s.Addresses, out.Addresses) || s.AssignedPool != out.Pool || s.SharedAs != out.SharedAs || !slices.Equal(s.Last, out.Remember); changed != out.Changed {
+		if changed := !slices.Equal(s.Addresses, out.Addresses) || s.AssignedPool != out.Pool || s.SharedAs != out.SharedAs || !SameSets(s.Last, out.Remember); changed != out.Changed {
 			o.t.Errorf("step %d: %s changed is %t", o.step, s.Key, out.Changed)
 		}
 		o.remembers(s, out)
@@ -112,8 +113,8 @@ func (o *oracle) allowed() {
 // remembers: what a Service lost because it is in no pool any more, and nothing
 // that it has.
 func (o *oracle) remembers(s *intent.Service, out Outcome) {
-	for i, a := range out.Remember {
-		if slices.Contains(out.Addresses, a) || slices.Contains(out.Remember[:i], a) {
+	for _, set := range out.Remember {
+		if subset(set, out.Addresses) {
 			o.t.Errorf("step %d: %s has %v and remembers %v", o.step, s.Key, out.Addresses, out.Remember)
 		}
 	}
@@ -123,27 +124,26 @@ func (o *oracle) remembers(s *intent.Service, out Outcome) {
 		return
 	}
 	for _, a := range had {
-		same := func(b netip.Addr) bool { return bgp.FamilyOf(a) == bgp.FamilyOf(b) }
-		full := len(slices.DeleteFunc(slices.Clone(out.Remember), func(b netip.Addr) bool { return !same(b) })) == mostRemembered
-		stoodIn := slices.ContainsFunc(s.Last, func(b netip.Addr) bool { return same(b) && slices.Contains(out.Addresses, b) })
-		if o.in.PoolOf(a) == nil && !full && !stoodIn && !slices.Contains(out.Remember, a) {
-			o.t.Errorf("step %d: %s loses %s, which is in no pool, and remembers %v: %+v, had %v, %+v", o.step, s.Key, a, out.Remember, s, had, out)
+		has := func(set []netip.Addr) bool { return slices.Contains(set, a) }
+		goesBack := slices.ContainsFunc(s.Last, func(set []netip.Addr) bool {
+			return slices.ContainsFunc(set, func(b netip.Addr) bool { return slices.Contains(out.Addresses, b) })
+		})
+		others := slices.ContainsFunc(o.outcomes, func(other Outcome) bool {
+			return other.Service != s.Key && slices.ContainsFunc(other.Addresses, func(b netip.Addr) bool { return slices.Contains(had, b) })
+		})
+		if o.in.PoolOf(a) == nil && len(out.Remember) < mostRemembered && !goesBack && !others && !slices.ContainsFunc(out.Remember, has) {
+			o.t.Errorf("step %d: %s loses %s, which is in no pool: %+v, had %v, %+v", o.step, s.Key, a, s, had, out)
 		}
 	}
 }
 
-// movesBack reports whether what a Service gets is what it remembers, from a pool
-// that was made when it had just got what it has.
+// movesBack reports whether what a Service gets is what it remembers, and it has
+// what it has for ten minutes at most.
 func (o *oracle) movesBack(s *intent.Service, out Outcome) bool {
-	for _, a := range out.Addresses {
-		p := o.in.PoolOf(a)
-		d := p.Created.Sub(s.AssignedSince)
-		instead := slices.ContainsFunc(o.had(s), func(b netip.Addr) bool { return bgp.FamilyOf(a) == bgp.FamilyOf(b) })
-		if instead && !slices.Contains(s.Last, a) || s.AssignedSince.IsZero() || p.Created.IsZero() || d < -time.Minute || d > 10*time.Minute {
-			return false
-		}
+	if s.AssignedSince.IsZero() || o.now.Sub(s.AssignedSince) > 10*time.Minute {
+		return false
 	}
-	return len(out.Addresses) > 0
+	return slices.ContainsFunc(out.Addresses, func(a netip.Addr) bool { return inSets(s.Last, a) })
 }
 
 // nothingMoves: who has acceptable addresses and the oldest claim to each of
@@ -186,7 +186,7 @@ func (o *oracle) keepsWhatIsLeft(i int) {
 			continue
 		}
 		for _, b := range out.Addresses {
-			if a != b && bgp.FamilyOf(a) == bgp.FamilyOf(b) && !slices.Contains(s.Last, b) && (s.Requested == nil || slices.Contains(s.Requested, a)) {
+			if a != b && bgp.FamilyOf(a) == bgp.FamilyOf(b) && !inSets(s.Last, b) && (s.Requested == nil || slices.Contains(s.Requested, a)) {
 				o.t.Errorf("step %d: %s had %s, which it may keep, and has %v of the same pool", o.step, s.Key, a, out.Addresses)
 			}
 		}
@@ -300,8 +300,12 @@ func (o *oracle) same(when string, again []Outcome, settled bool) {
 			was.Changed, was.Cleared = false, ""
 		}
 		if now.Service != was.Service || !slices.Equal(now.Addresses, was.Addresses) || now.Pool != was.Pool ||
-			now.Changed != was.Changed || now.Cleared != was.Cleared || !slices.Equal(now.Remember, was.Remember) || now.SharedAs != was.SharedAs || now.Reason != was.Reason || now.Message != was.Message {
+			now.Changed != was.Changed || now.Cleared != was.Cleared || !SameSets(now.Remember, was.Remember) || now.SharedAs != was.SharedAs || now.Reason != was.Reason || now.Message != was.Message {
 			o.t.Errorf("step %d, %s:\n got %+v\nwant %+v", o.step, when, now, was)
 		}
 	}
+}
+
+func inSets(sets [][]netip.Addr, a netip.Addr) bool {
+	return slices.ContainsFunc(sets, func(set []netip.Addr) bool { return slices.Contains(set, a) })
 }

@@ -16,9 +16,9 @@ type Outcome struct {
 	Addresses []netip.Addr
 	// Pool is the name of the pool they come from; empty without addresses.
 	Pool string
-	// Remember are the addresses that the Service lost to edits of the pools and
-	// is to have again, for the annotation metallb.io/last-ips, in its order.
-	Remember []netip.Addr
+	// Remember are the sets of addresses that the Service lost to edits of the pools
+	// and is to have again, for the annotation metallb.io/last-ips, in its order.
+	Remember [][]netip.Addr
 	// SharedAs is for the annotation metallb.io/shared-as; empty: none.
 	SharedAs string
 	// Changed: the fields above differ from what the Service's status and

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"time"
 
 	"go4.org/netipx"
 
@@ -16,6 +17,7 @@ import (
 
 // pass is the state of one Assign.
 type pass struct {
+	now      time.Time
 	services []*intent.Service
 	states   []state // of services, by index
 
@@ -67,8 +69,8 @@ type span struct {
 	pool *pool
 }
 
-func newPass(in *intent.Intent) *pass {
-	p := &pass{services: in.Services, states: make([]state, len(in.Services))}
+func newPass(in *intent.Intent, now time.Time) *pass {
+	p := &pass{now: now, services: in.Services, states: make([]state, len(in.Services))}
 	if in.Config != nil {
 		for _, q := range in.Pools {
 			p.pools = append(p.pools, newPool(q))

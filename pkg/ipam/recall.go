@@ -12,17 +12,13 @@ import (
 	"metallb.io/metallb-frr/pkg/intent"
 )
 
-// A Service that has an address moves to one that it remembers only where that
-// is part of the same incident: the pool of the remembered one was made at most
-// rollback after the Service got what it has, as when all pools are deleted and
-// applied again one after the other. Later a user may rely on what the Service
-// has. Clocks may differ by skew.
-const (
-	rollback = 10 * time.Minute
-	skew     = time.Minute
-)
+// rollback is how long after a Service got addresses in place of those that it
+// remembers it goes back to them: as when a bad edit of a pool is undone, or all
+// pools are deleted and applied again one after the other. Later somebody may
+// rely on what the Service has.
+const rollback = 10 * time.Minute
 
-// mostRemembered is how many addresses of a family a Service remembers.
+// mostRemembered is how many sets of addresses a Service remembers.
 const mostRemembered = 4
 
 // leaves reports whether s is about to lose an address to an edit of the pools:
@@ -35,40 +31,87 @@ func (p *pass) leaves(s *intent.Service, written []netip.Addr) bool {
 	return r == nil || r.byPools(s)
 }
 
-// remember returns the addresses that Service i is to remember: the last ones
-// and those that it loses, but those that it has, what it had in place of these,
-// and those that somebody else has now.
-func (p *pass) remember(i int) []netip.Addr {
+// remember returns the sets of addresses that Service i is to remember: the last
+// ones, and the one that it loses, whole. It forgets one that it has again and
+// what stood in for that, one that it could have and has another instead, and one
+// of which somebody else has a part. So at most Services that share remember the
+// same address.
+func (p *pass) remember(i int32) [][]netip.Addr {
 	s, st := p.services[i], &p.states[i]
-	all := s.Last
-	if st.lost {
-		all = slices.Concat(s.Last, s.Addresses, st.held)
+	sets := slices.Clone(s.Last)
+	flying := !slices.Equal(st.held, s.Addresses) // not seen to be gone
+	if st.lost && flying {
+		sets = append(sets, s.Addresses)
 	}
-	var keep []netip.Addr
-	count := map[bgp.Family]int{}
-	for n, a := range all {
-		f := bgp.FamilyOf(a)
+	if st.lost {
+		sets = append(sets, st.held)
+	}
+	var keep [][]netip.Addr
+	for n, set := range sets {
 		switch {
-		case slices.Contains(st.addrs, a):
-			if n < len(s.Last) {
-				count[f] = mostRemembered // what came later stood in for it
-			}
-		case len(s.Requested) > 0 && !slices.Contains(s.Requested, a):
-		case count[f] < mostRemembered && !slices.Contains(keep, a) && p.holders.rival(a, int32(i)).clash == noClash:
-			count[f]++
-			keep = append(keep, a)
+		case len(set) == 0 || len(keep) == mostRemembered || slices.ContainsFunc(keep, func(o []netip.Addr) bool { return slices.Equal(o, set) }):
+		case subset(set, st.addrs):
+		case len(s.Requested) > 0 && !slices.Equal(set, s.Requested) || len(s.Families) == 1 && (len(set) > 1 || bgp.FamilyOf(set[0]) != s.Families[0]):
+			// it wants something else now
+		case flying && slices.Equal(set, s.Addresses):
+			keep = append(keep, set)
+		case st.pool != nil && p.declined(i, set, n < len(s.Last)):
+		case slices.ContainsFunc(set, func(a netip.Addr) bool { return p.holders.rival(a, i).clash != noClash }):
+		default:
+			keep = append(keep, set)
+		}
+		if n < len(s.Last) && subset(set, st.addrs) {
+			break // what came later stood in for it
 		}
 	}
 	return keep
 }
 
-// restore gives Services back the addresses that they remember, where these came
-// back with a pool that was made anew.
+// declined reports whether Service i, which has other addresses, could have set, or
+// a part of it and has something else for a while now.
+func (p *pass) declined(i int32, set []netip.Addr, before bool) bool {
+	s := p.services[i]
+	if p.whole(i, set) != nil {
+		return true
+	}
+	if !before || len(set) == 1 || p.soon(s) || !prefersDual(s) || slices.ContainsFunc(set, func(a netip.Addr) bool { return slices.Contains(p.states[i].addrs, a) }) {
+		return false
+	}
+	return p.whole(i, set[:1]) != nil || p.whole(i, set[1:]) != nil
+}
+
+func subset(set, of []netip.Addr) bool {
+	return !slices.ContainsFunc(set, func(a netip.Addr) bool { return !slices.Contains(of, a) })
+}
+
+// whole returns the pool by which Service i may have exactly set, as things are, or
+// nil.
+func (p *pass) whole(i int32, set []netip.Addr) *pool {
+	if slices.ContainsFunc(set, func(a netip.Addr) bool { return p.poolOf(a) == nil || p.rival(a, i).clash != noClash }) {
+		return nil
+	}
+	from, _ := p.keeps(p.services[i], set)
+	return from
+}
+
+// back returns the first set that Service i remembers and may have, and its pool,
+// or nil.
+func (p *pass) back(i int32) (*pool, []netip.Addr) {
+	for _, set := range p.services[i].Last {
+		if from := p.whole(i, set); from != nil {
+			return from, set
+		}
+	}
+	return nil, nil
+}
+
+// restore gives Services back the addresses that they remember, where these can
+// be given again soon enough.
 func (p *pass) restore() {
 	var order []int32
 	for _, i := range p.recalling {
 		s, st := p.services[i], &p.states[i]
-		if st.pool != nil && s.Blocked == nil && len(s.Requested) == 0 && slices.Equal(st.held, s.Addresses) {
+		if st.pool != nil && p.soon(s) && s.Blocked == nil && len(s.Requested) == 0 && slices.Equal(st.held, s.Addresses) {
 			order = append(order, i)
 		}
 	}
@@ -80,7 +123,7 @@ func (p *pass) restore() {
 	for _, i := range order {
 		st := &p.states[i]
 		to, back := p.back(i)
-		if back == nil || slices.ContainsFunc(back, func(a netip.Addr) bool { return lost[a] }) {
+		if to == nil || slices.ContainsFunc(back, func(a netip.Addr) bool { return lost[a] }) {
 			continue
 		}
 		for _, a := range st.addrs {
@@ -96,20 +139,9 @@ func (p *pass) restore() {
 	}
 }
 
-// preferOld puts what Service i would go back to before what it has left.
-func (p *pass) preferOld(i int32) {
-	s, left := p.services[i], p.states[i].left
-	slices.SortStableFunc(left, func(a, b netip.Addr) int {
-		x := slices.Contains(s.Last, a) && soon(s, p.poolOf(a))
-		y := slices.Contains(s.Last, b) && soon(s, p.poolOf(b))
-		switch {
-		case x && !y:
-			return -1
-		case y && !x:
-			return 1
-		}
-		return 0
-	})
+// soon reports whether s got what it has so short a time ago that it may move.
+func (p *pass) soon(s *intent.Service) bool {
+	return !s.AssignedSince.IsZero() && p.now.Sub(s.AssignedSince) <= rollback
 }
 
 // unsettled returns what Services had that have nothing now. They come first, if
@@ -126,61 +158,35 @@ func (p *pass) unsettled() map[netip.Addr]bool {
 	return lost
 }
 
-// back returns the addresses to which Service i is to move, and their pool; nil:
-// it stays.
-func (p *pass) back(i int32) (*pool, []netip.Addr) {
+// regain gives a Service that has nothing a set that it remembers, if it may have
+// all of that again; not where part of what it just had is left to it, unless it
+// had that for a short time only.
+func (p *pass) regain(i int32) {
 	s, st := p.services[i], &p.states[i]
-	var tried []*pool
-	for _, first := range s.Last {
-		to := p.poolOf(first)
-		if to == nil || slices.Contains(tried, to) || !soon(s, to) {
-			continue
-		}
-		tried = append(tried, to)
-		var addrs []netip.Addr
-		whole := true // no family that it has is lost
-		for _, f := range s.Families {
-			if a := p.remembered(i, to, f); a.IsValid() {
-				addrs = append(addrs, a)
-			} else if slices.ContainsFunc(st.addrs, func(b netip.Addr) bool { return bgp.FamilyOf(b) == f }) {
-				whole = false
-			}
-		}
-		if whole && !slices.Equal(addrs, st.addrs) {
-			return to, addrs
+	left := slices.ContainsFunc(st.left, func(a netip.Addr) bool { return slices.Contains(st.held, a) })
+	if st.pool != nil || left && !p.soon(s) {
+		return
+	}
+	if from, set := p.back(i); from != nil {
+		p.hold(i, from, set...)
+		return
+	}
+	if s.Blocked != nil && len(st.held) > 0 {
+		if from := p.whole(i, st.held); from != nil {
+			p.hold(i, from, st.held...)
 		}
 	}
-	return nil, nil
-}
-
-// remembered returns the first address of a family and pool that Service i
-// remembers and may have, or the zero Addr.
-func (p *pass) remembered(i int32, from *pool, f bgp.Family) netip.Addr {
-	s := p.services[i]
-	for _, a := range s.Last {
-		if bgp.FamilyOf(a) == f && p.poolOf(a) == from && p.usable(s, a) && p.rival(a, i).clash == noClash {
-			return a
-		}
-	}
-	return netip.Addr{}
-}
-
-// soon reports whether a pool was made when s had just got what it has.
-func soon(s *intent.Service, q *pool) bool {
-	if s.AssignedSince.IsZero() || q.Created.IsZero() {
-		return false
-	}
-	d := q.Created.Sub(s.AssignedSince)
-	return -skew <= d && d <= rollback
 }
 
 // avoid finds the remembered addresses that others get last: those that the
 // Services that remember them may have, and nobody has.
 func (p *pass) avoid() {
 	for _, i := range p.recalling {
-		for _, a := range p.services[i].Last {
-			if p.usable(p.services[i], a) && !p.holders.held(a) {
-				p.shy = append(p.shy, a)
+		for _, set := range p.services[i].Last {
+			for _, a := range set {
+				if p.usable(p.services[i], a) && !p.holders.held(a) {
+					p.shy = append(p.shy, a)
+				}
 			}
 		}
 	}

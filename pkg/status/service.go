@@ -27,9 +27,9 @@ type Service struct {
 	Addresses []netip.Addr
 	// Pool they come from, for the annotation; empty removes it.
 	Pool string
-	// Remember are the addresses for the annotation metallb.io/last-ips, in this
-	// order; none removes it.
-	Remember []netip.Addr
+	// Remember are the sets of addresses for the annotation metallb.io/last-ips, in
+	// this order; none removes it.
+	Remember [][]netip.Addr
 	// SharedAs is the annotation metallb.io/shared-as; empty removes it.
 	SharedAs string
 	// Condition metallb.io/AddressAssigned; nil removes it.
@@ -125,11 +125,20 @@ func annotated(svc *corev1.Service, key, value string) bool {
 }
 
 // rememberedAs reports whether svc has the annotation for these addresses.
-func rememberedAs(svc *corev1.Service, addresses []netip.Addr) bool {
-	if len(addresses) == 0 {
+func rememberedAs(svc *corev1.Service, sets [][]netip.Addr) bool {
+	if len(sets) == 0 {
 		return annotated(svc, v1beta1.AnnotationLastIPs, "")
 	}
-	return annotated(svc, v1beta1.AnnotationLastIPs, joined(addresses, ","))
+	return annotated(svc, v1beta1.AnnotationLastIPs, remembered(sets))
+}
+
+// remembered writes sets as the annotation has them.
+func remembered(sets [][]netip.Addr) string {
+	words := make([]string, len(sets))
+	for i, set := range sets {
+		words[i] = joined(set, ",")
+	}
+	return strings.Join(words, ";")
 }
 
 // Annotations returns those that the controller writes, by key; empty: it is to
@@ -137,7 +146,7 @@ func rememberedAs(svc *corev1.Service, addresses []netip.Addr) bool {
 func (s Service) Annotations() map[string]string {
 	return map[string]string{
 		v1beta1.AnnotationAllocatedFromPool: s.Pool,
-		v1beta1.AnnotationLastIPs:           joined(s.Remember, ","),
+		v1beta1.AnnotationLastIPs:           remembered(s.Remember),
 		v1beta1.AnnotationSharedAs:          s.SharedAs,
 	}
 }

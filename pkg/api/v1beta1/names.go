@@ -48,8 +48,9 @@ const (
 	LegacyAnnotationAllocatedFromPool = LegacyAnnotationPrefix + "ip-allocated-from-pool"
 
 	// AnnotationLastIPs is written by the controller: the addresses that the
-	// Service lost to an edit of the pools, comma separated. It gets them back
-	// first when they are free again.
+	// Service lost to an edit of the pools, comma separated; behind a semicolon
+	// those that stood in for them and were lost too. It gets them back first when
+	// they are free again.
 	AnnotationLastIPs = AnnotationPrefix + "last-ips"
 
 	// AnnotationSharedAs is written by the controller on a Service that has a
