@@ -40,7 +40,7 @@ func (p *pass) keeps(s *intent.Service, held []netip.Addr) (*pool, *refusal) {
 	if r := unfit(s); r != nil {
 		return nil, r
 	}
-	if !ofFamilies(held, s.Families) && !(prefersDual(s) && len(held) == 1) {
+	if !enough(s, held) {
 		return nil, &refusal{fact: fmt.Sprintf("the Service has %s and needs %s", join(held), needed(s))}
 	}
 	if len(s.Requested) > 0 && !slices.Equal(held, s.Requested) {
@@ -148,6 +148,11 @@ func (p *pass) usable(s *intent.Service, addr netip.Addr) bool {
 // ofFamilies reports whether addrs are one of each of the families, in order.
 func ofFamilies(addrs []netip.Addr, families []bgp.Family) bool {
 	return slices.EqualFunc(addrs, families, func(a netip.Addr, f bgp.Family) bool { return bgp.FamilyOf(a) == f })
+}
+
+// enough reports whether addrs are of the families that s is to have.
+func enough(s *intent.Service, addrs []netip.Addr) bool {
+	return ofFamilies(addrs, s.Families) || prefersDual(s) && len(addrs) == 1
 }
 
 // prefersDual reports whether s may have one address and should have two.

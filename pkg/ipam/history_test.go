@@ -62,12 +62,45 @@ func TestHistories(t *testing.T) {
 	}
 }
 
+// TestLongHistory is one history of 10,000 operations, with restarts, decisions
+// that are lost before they are written, and stale reads.
+func TestLongHistory(t *testing.T) {
+	w := newWorld(t, 1)
+	steps, restarts, crashes := 10000, 0, 0
+	if testing.Short() {
+		steps = 3000
+	}
+	for step := 0; step < steps && !t.Failed(); step++ {
+		w.happen()
+		switch w.Intn(20) {
+		case 0: // a new leader sees all that was written
+			w.see()
+			restarts++
+		case 1: // the leader ends between its decisions and most writes
+			before := maps.Clone(w.written)
+			w.assign(step)
+			for _, k := range slices.SortedFunc(maps.Keys(w.written), intent.Key.Compare) {
+				if _, was := before[k]; !was && w.Intn(3) > 0 {
+					delete(w.written, k)
+				}
+			}
+			w.see()
+			w.assumed = map[intent.Key][]netip.Addr{}
+			crashes++
+		}
+		w.assign(step)
+	}
+	if restarts < 100 || crashes < 100 {
+		t.Errorf("%d restarts and %d crashes: the test tries too little", restarts, crashes)
+	}
+}
+
 func (w *world) happen() {
 	w.now = w.now.Add(time.Minute)
 	keys := slices.SortedFunc(maps.Keys(w.services), intent.Key.Compare)
 	pick := func() intent.Key { return keys[w.Intn(len(keys))] }
 	switch n := w.Intn(20); {
-	case n < 8 || len(keys) < 2:
+	case n < 8 && len(keys) < 40 || len(keys) < 2:
 		w.made++
 		s := newService(fmt.Sprintf("s%d", w.Intn(1000)*1000+w.made), "4", created(w.now.Sub(epoch).Truncate(4*time.Minute)))
 		if w.Intn(4) == 0 {

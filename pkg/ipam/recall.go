@@ -51,8 +51,7 @@ func (p *pass) remember(i int32) [][]netip.Addr {
 		switch {
 		case len(set) == 0 || len(keep) == mostRemembered || slices.ContainsFunc(keep, func(o []netip.Addr) bool { return slices.Equal(o, set) }):
 		case subset(set, st.addrs):
-		case len(s.Requested) > 0 && !slices.Equal(set, s.Requested) || len(s.Families) == 1 && (len(set) > 1 || bgp.FamilyOf(set[0]) != s.Families[0]):
-			// it wants something else now
+		case !wanted(s, set):
 		case flying && slices.Equal(set, s.Addresses):
 			keep = append(keep, set)
 		case st.pool != nil && p.declined(i, set, n < len(s.Last)):
@@ -65,6 +64,13 @@ func (p *pass) remember(i int32) [][]netip.Addr {
 		}
 	}
 	return keep
+}
+
+// wanted reports whether set is of the families that s is to have now, and is what
+// it asks for, if anything.
+func wanted(s *intent.Service, set []netip.Addr) bool {
+	return (len(s.Families) == 0 || enough(s, set)) &&
+		(len(s.Requested) == 0 || slices.Equal(set, s.Requested))
 }
 
 // declined reports whether Service i, which has other addresses, could have set, or
