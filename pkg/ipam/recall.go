@@ -80,7 +80,10 @@ func (p *pass) declined(i int32, set []netip.Addr, before bool) bool {
 	if p.whole(i, set) != nil {
 		return true
 	}
-	if !before || len(set) == 1 || p.soon(s) || !prefersDual(s) || slices.ContainsFunc(set, func(a netip.Addr) bool { return slices.Contains(p.states[i].addrs, a) }) {
+	st := &p.states[i]
+	fresh := !slices.ContainsFunc(st.addrs, func(a netip.Addr) bool { return slices.Contains(st.held, a) })
+	if !before || fresh || p.soon(s) || len(set) == 1 || !prefersDual(s) ||
+		slices.ContainsFunc(set, func(a netip.Addr) bool { return slices.Contains(st.addrs, a) }) {
 		return false
 	}
 	return p.whole(i, set[:1]) != nil || p.whole(i, set[1:]) != nil
