@@ -68,9 +68,6 @@ func (p *pass) giveBack(order []int32) {
 			p.block(p.shy)
 		}
 	}
-	for _, i := range order {
-		p.states[i].left = nil
-	}
 }
 
 // giveAny gives addresses to those that do not ask for certain ones, and the
@@ -162,17 +159,21 @@ func (p *pass) give(i int32) *refusal {
 	if len(s.Requested) > 0 {
 		return p.giveRequested(i)
 	}
-	pools, r := p.candidates(i)
-	if r != nil {
+	pools, r := p.candidates(s)
+	if r != nil && r.reason != NoPool {
 		return r
 	}
+	before := p.poolsLeft(i)
 	for _, families := range wishes(s) {
-		for _, q := range pools {
+		for _, q := range slices.Concat(before, pools) {
 			if addrs := p.pick(i, q, families); addrs != nil {
 				p.hold(i, q, addrs...)
 				return nil
 			}
 		}
+	}
+	if r != nil {
+		return r
 	}
 	return &refusal{short: pools} // told when nothing is given any more
 }
@@ -198,14 +199,13 @@ func (p *pass) giveRequested(i int32) *refusal {
 }
 
 // candidates returns the pools to look into for a Service, the best first: the
-// one asked for, or the one it has an address of, the pinned, the open ones.
-func (p *pass) candidates(i int32) ([]*pool, *refusal) {
-	s := p.services[i]
+// one asked for, or the pinned, the open ones.
+func (p *pass) candidates(s *intent.Service) ([]*pool, *refusal) {
 	if s.RequestedPool != "" {
 		q := p.poolNamed(s.RequestedPool)
 		return []*pool{q}, q.admits(s)
 	}
-	pools := p.poolsLeft(i)
+	var pools []*pool
 	for _, q := range p.pinned {
 		if a := q.Allocation; (!a.Restricted || a.Namespaces[s.Key.Namespace]) && intent.AnySelects(a.ServiceSelectors, s.Labels) {
 			pools = append(pools, q)

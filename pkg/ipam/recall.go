@@ -173,7 +173,7 @@ func (p *pass) unsettled() map[netip.Addr]bool {
 func (p *pass) regain(i int32) {
 	s, st := p.services[i], &p.states[i]
 	left := slices.ContainsFunc(st.left, func(a netip.Addr) bool { return slices.Contains(st.held, a) })
-	if st.pool != nil || left && !p.soon(s) {
+	if st.pool != nil || left && !p.soon(s) && s.Blocked == nil {
 		return
 	}
 	if from, set := p.back(i); from != nil {
