@@ -103,16 +103,15 @@ func sameAddresses(svc *corev1.Service, addresses []netip.Addr) bool {
 
 // Settled reports, without building anything, whether svc is as ForService wants
 // it for an outcome that is all well and no conflict. It is what nearly all
-// Services are in each pass.
+// Services are in each pass. What they remember and share as is in out.Changed;
+// text there that means nothing is written anew with the next change.
 func Settled(svc *corev1.Service, out *ipam.Outcome, conflicts *Conflicts) bool {
 	if out.Changed || out.Reason != "" || len(out.Addresses) == 0 || !sameAddresses(svc, out.Addresses) || conflicts.among(out.Addresses) {
 		return false
 	}
 	c := Find(svc.Status.Conditions, v1beta1.ConditionAddressAssigned)
 	return Find(svc.Status.Conditions, v1beta1.ConditionAddressConflict) == nil && c != nil && c.Status == metav1.ConditionTrue && c.Reason == string(ReasonAssigned) &&
-		annotated(svc, v1beta1.AnnotationAllocatedFromPool, out.Pool) &&
-		annotated(svc, v1beta1.AnnotationSharedAs, out.SharedAs) &&
-		rememberedAs(svc, out.Remember)
+		svc.Annotations[v1beta1.AnnotationAllocatedFromPool] == out.Pool
 }
 
 // serviceKeys are those of Annotations.
@@ -122,14 +121,6 @@ var serviceKeys = [...]string{v1beta1.AnnotationAllocatedFromPool, v1beta1.Annot
 func annotated(svc *corev1.Service, key, value string) bool {
 	have, ok := svc.Annotations[key]
 	return have == value && ok == (value != "")
-}
-
-// rememberedAs reports whether svc has the annotation for these addresses.
-func rememberedAs(svc *corev1.Service, sets [][]netip.Addr) bool {
-	if len(sets) == 0 {
-		return annotated(svc, v1beta1.AnnotationLastIPs, "")
-	}
-	return annotated(svc, v1beta1.AnnotationLastIPs, remembered(sets))
 }
 
 // remembered writes sets as the annotation has them.
