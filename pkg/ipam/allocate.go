@@ -50,11 +50,11 @@ func (p *pass) giveBack(order []int32) {
 	for range 2 {
 		for _, i := range order {
 			st := &p.states[i]
-			if len(st.left) > 0 {
+			if len(p.left[i]) > 0 {
 				p.regain(i)
 			}
 			switch {
-			case len(st.left) == 0 || p.services[i].Blocked != nil:
+			case len(p.left[i]) == 0 || p.services[i].Blocked != nil:
 			case !p.survivor(i, st.pool, 0).IsValid():
 			case st.pool != nil:
 				p.extend(i)
@@ -88,14 +88,15 @@ func (p *pass) giveAny(order []int32) {
 // remembers that it may have again.
 func (p *pass) reserve(order []int32) {
 	reserved := newHolders(p.services, 0)
+	p.left = map[int32][]netip.Addr{}
 	keep := func(i int32, addrs []netip.Addr) {
 		s, st := p.services[i], &p.states[i]
 		for _, a := range addrs {
-			if slices.Contains(st.left, a) || !p.usable(s, a) || st.pool != nil && p.poolOf(a) != st.pool ||
+			if slices.Contains(p.left[i], a) || !p.usable(s, a) || st.pool != nil && p.poolOf(a) != st.pool ||
 				p.holders.rival(a, i).clash != noClash {
 				continue
 			}
-			st.left = append(st.left, a)
+			p.left[i] = append(p.left[i], a)
 			if reserved.rival(a, i).clash == noClash {
 				reserved.add(a, i)
 				p.block([]netip.Addr{a})
@@ -128,7 +129,7 @@ func (p *pass) reset() {
 // survivor returns the first address that Service i had or remembers and may have
 // again, of one pool and family where they are given, or the zero Addr.
 func (p *pass) survivor(i int32, from *pool, f bgp.Family) netip.Addr {
-	for _, a := range p.states[i].left {
+	for _, a := range p.left[i] {
 		if (f == 0 || bgp.FamilyOf(a) == f) && (from == nil || p.poolOf(a) == from) && p.rival(a, i).clash == noClash {
 			return a
 		}
@@ -139,7 +140,7 @@ func (p *pass) survivor(i int32, from *pool, f bgp.Family) netip.Addr {
 // poolsLeft returns the pools of the addresses that Service i may have again.
 func (p *pass) poolsLeft(i int32) []*pool {
 	var pools []*pool
-	for _, a := range p.states[i].left {
+	for _, a := range p.left[i] {
 		if q := p.poolOf(a); !slices.Contains(pools, q) && p.rival(a, i).clash == noClash {
 			pools = append(pools, q)
 		}

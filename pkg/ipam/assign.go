@@ -55,7 +55,7 @@ func (p *pass) outcome(i int, o *Outcome) {
 	if st.pool != nil {
 		o.Pool = st.pool.Name
 	}
-	if st.lost || len(s.Last) > 0 {
+	if st.loss != nil || len(s.Last) > 0 {
 		o.Remember = p.remember(int32(i))
 	}
 	o.SharedAs = sharedAs(s, st.addrs)
@@ -63,7 +63,7 @@ func (p *pass) outcome(i int, o *Outcome) {
 		!slices.Equal(o.Addresses, s.Addresses) || !SameSets(o.Remember, s.Last)
 	for _, a := range st.held {
 		if !slices.Contains(st.addrs, a) {
-			o.Cleared = st.why
+			o.Cleared = st.loss.why
 		}
 	}
 	if s.Blocked != nil {

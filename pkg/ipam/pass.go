@@ -36,6 +36,9 @@ type pass struct {
 	// addresses that others get last.
 	recalling []int32
 	shy       []netip.Addr
+	// left is what Services that lack addresses may have again of what they had or
+	// remember.
+	left map[int32][]netip.Addr
 	// circles are made when a Service could share.
 	circles map[circle]*shared
 }
@@ -43,13 +46,17 @@ type pass struct {
 // state is what a pass knows of one Service.
 type state struct {
 	held []netip.Addr // what it had, IPv4 first
-	why  string       // why it does not keep all of held
-	lost bool         // for an edit of the pools
-	left []netip.Addr // of held and remembered, while it lacks some: what it may have again
+	loss *loss        // that it does not keep all of held; nil: it does
 
 	pool    *pool // where addrs are from; nil without
 	addrs   []netip.Addr
 	refusal *refusal // why addrs is not all that it should be
+}
+
+// loss is why a Service does not keep all that it had.
+type loss struct {
+	why     string
+	byPools bool // for an edit of the pools, which it is to undo
 }
 
 type pool struct {
@@ -156,7 +163,9 @@ func (p *pass) claim(assumed map[intent.Key][]netip.Addr) {
 		}
 		if written, ok := assumed[s.Key]; ok {
 			st.held = written
-			st.lost = p.leaves(s, written)
+			if p.leaves(s, written) {
+				st.loss = &loss{byPools: true}
+			}
 		}
 		if !slices.IsSortedFunc(st.held, netip.Addr.Compare) {
 			st.held = slices.SortedFunc(slices.Values(st.held), netip.Addr.Compare)
@@ -166,7 +175,7 @@ func (p *pass) claim(assumed map[intent.Key][]netip.Addr) {
 		}
 		from, r := p.keeps(s, st.held)
 		if r != nil {
-			st.why, st.lost = r.fact, st.lost || r.byPools(s)
+			st.loss = &loss{r.fact, st.losesByPools() || r.byPools(s)}
 			continue
 		}
 		st.pool, st.addrs = from, st.held
@@ -209,7 +218,7 @@ func (p *pass) settle(contested []netip.Addr) {
 		st := &p.states[i]
 		for _, a := range st.held {
 			if r := p.holders.rival(a, i); r.clash != noClash {
-				st.why = p.outranked(i, r)
+				st.loss = &loss{p.outranked(i, r), st.losesByPools()}
 				st.pool, st.addrs = nil, nil
 				break
 			}
@@ -228,6 +237,8 @@ func (p *pass) outranked(i int32, r rivalry) string {
 	}
 	return fmt.Sprintf("%s is in use by %s, whose claim to it is older", r.addr, p.services[r.by].Key)
 }
+
+func (s *state) losesByPools() bool { return s.loss != nil && s.loss.byPools }
 
 // take takes what Services keep from the pools' free addresses.
 func (p *pass) take() {

@@ -40,10 +40,10 @@ func (p *pass) remember(i int32) [][]netip.Addr {
 	s, st := p.services[i], &p.states[i]
 	sets := slices.Clone(s.Last)
 	flying := !slices.Equal(st.held, s.Addresses) // not seen to be gone
-	if st.lost && flying {
-		sets = append(sets, s.Addresses)
-	}
-	if st.lost {
+	if st.losesByPools() {
+		if flying {
+			sets = append(sets, s.Addresses)
+		}
 		sets = append(sets, st.held)
 	}
 	var keep [][]netip.Addr
@@ -143,7 +143,7 @@ func (p *pass) restore() {
 				p.several = true
 			}
 		}
-		st.why = fmt.Sprintf("%s of IPAddressPool %s, which the Service had before, can be given again", join(back), to.Name)
+		st.loss = &loss{why: fmt.Sprintf("%s of IPAddressPool %s, which the Service had before, can be given again", join(back), to.Name)}
 		st.pool, st.addrs = to, back
 	}
 }
@@ -172,7 +172,7 @@ func (p *pass) unsettled() map[netip.Addr]bool {
 // had that for a short time only.
 func (p *pass) regain(i int32) {
 	s, st := p.services[i], &p.states[i]
-	left := slices.ContainsFunc(st.left, func(a netip.Addr) bool { return slices.Contains(st.held, a) })
+	left := slices.ContainsFunc(p.left[i], func(a netip.Addr) bool { return slices.Contains(st.held, a) })
 	if st.pool != nil || left && !p.soon(s) && s.Blocked == nil {
 		return
 	}
