@@ -62,7 +62,7 @@ var reasonRows = []situation{
 	{"pools are there, for others", func(t *testing.T) pools {
 		return pools{newTestPool(t, "a", "192.0.2.0/24", noAutoAssign), newTestPool(t, "b", "192.0.3.0/24", pinnedTo(1, "prod"))}
 	}, services{newService("x", "4")}, nil,
-		"x - - NoPool | no available IPs: no IPAddressPool gives this Service an address unasked: a (autoAssign is false), b (serviceAllocation leaves the Service out)"},
+		"x - - NoPool | no available IPs: no IPAddressPool gives this Service an address unasked: a (autoAssign is false), b (its serviceAllocation is not for namespace default); name a pool in the annotation metallb.io/address-pool, or change one of them"},
 	{"all assigned", only("192.0.2.4/31"), services{newService("p", "4", has("192.0.2.4", "a")), newService("q", "4"), newService("x", "4", created(1))}, nil,
 		"p 192.0.2.4 a\nq 192.0.2.5 a changed\nx - - NoFreeAddress | no available IPs in pool a: all 2 IPv4 addresses are assigned; add addresses to it"},
 	{"all assigned in two pools", two("192.0.2.4/32", "192.0.2.5/32"), services{newService("p", "4", has("192.0.2.4", "a")), newService("q", "4", has("192.0.2.5", "b")), newService("x", "4")}, nil,
@@ -113,7 +113,7 @@ var rows = []situation{
 	}, services{newService("p", "4"), newService("q", "4"), newService("r", "4"), newService("s", "4"), newService("t", "4")}, nil,
 		"p 192.0.2.4 d changed\nq 192.0.2.3 c changed\nr 192.0.2.2 b changed\ns 192.0.2.1 a changed\nt - - NoFreeAddress"},
 	{"serviceSelectors", only("192.0.2.0/24", selecting("tier", "gold")), services{newService("p", "4", labelled("tier", "gold")), newService("q", "4")}, nil,
-		"p 192.0.2.0 a changed\nq - - NoPool"},
+		"p 192.0.2.0 a changed\nq - - NoPool | a (no serviceSelector of its serviceAllocation matches the Service's labels)"},
 	{"autoAssign false serves those who ask", only("192.0.2.0/24", noAutoAssign), services{newService("p", "4", asksPool("a")), newService("q", "4", asks("192.0.2.7")), newService("r", "4")}, nil,
 		"p 192.0.2.0 a changed\nq 192.0.2.7 a changed\nr - - NoPool"},
 	{"autoAssign false takes nothing away", only("192.0.2.0/24", noAutoAssign), services{newService("p", "4", has("192.0.2.7", "a"))}, nil, "p 192.0.2.7 a"},

@@ -29,8 +29,10 @@ func (p *pass) noPool(s *intent.Service) *refusal {
 		switch {
 		case !q.AutoAssign:
 			words = append(words, q.Name+" (autoAssign is false)")
+		case q.Allocation.Restricted && !q.Allocation.Namespaces[s.Key.Namespace]:
+			words = append(words, fmt.Sprintf("%s (its serviceAllocation is not for namespace %s)", q.Name, s.Key.Namespace))
 		default:
-			words = append(words, q.Name+" (serviceAllocation leaves the Service out)")
+			words = append(words, q.Name+" (no serviceSelector of its serviceAllocation matches the Service's labels)")
 		}
 	}
 	return refuse(NoPool, "no available IPs: no IPAddressPool gives this Service an address unasked: "+list(words),
