@@ -23,9 +23,10 @@ import (
 // loses it; else the older claim wins: the earliest AssignedSince (none is last),
 // then Created, then the key. A Service that lost its address to an edit of the
 // pools and got another goes back to it if it can within ten minutes before now.
-// The others get addresses in steps, each by the same age: those
-// that have or remember an address which they may have again, those that ask for
-// certain addresses, the rest; what is remembered is given to others last.
+// Where now is zero none goes back. The others get addresses in steps, each by the
+// same age: those that have or remember an address which they may have again,
+// those that ask for certain addresses, the rest; what is remembered is given to
+// others last.
 func Assign(in *intent.Intent, assumed map[intent.Key][]netip.Addr, now time.Time) ([]Outcome, map[string]Usage) {
 	p := newPass(in, now)
 	p.claim(assumed)

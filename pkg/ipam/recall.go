@@ -150,7 +150,7 @@ func (p *pass) restore() {
 
 // soon reports whether s got what it has so short a time ago that it may move.
 func (p *pass) soon(s *intent.Service) bool {
-	return !s.AssignedSince.IsZero() && p.now.Sub(s.AssignedSince) <= rollback
+	return !s.AssignedSince.IsZero() && !p.now.IsZero() && p.now.Sub(s.AssignedSince) <= rollback
 }
 
 // unsettled returns what Services had that have nothing now. They come first, if
