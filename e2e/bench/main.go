@@ -28,11 +28,22 @@ var benches = []bench{
 	{"announce", "from the creation of a Service to its address, its routes, its first answer, and back", announce},
 	{"bfd-failover", "from the failure of a node to its next hop gone from the routers, and what a stream loses", failover},
 	{"frr", "one change and a full load, side by side with frr-reload.py", benchFRR},
+	{"l2-failover", "from the failure of a node until another one announces its addresses in layer 2, and what a client misses, at 3, 30 and 100 speakers; RUNS=<n> failures in the lab", l2Failover},
+	{"l2-flood", "what a client waits for an answer of layer 2 while 50,000 questions a second come for something else", l2Flood},
 	{"withdraw-1000", "from the deletion of an advertisement that carries 1,000 routes until all are gone from a router's kernel", withdraw},
 	{"community-1000", "from a community added to 1,000 routes until all have it at a router, with no next hop missing meanwhile", addCommunity},
 }
 
-func main() { lab.Main(run) }
+func main() {
+	if len(os.Args) == 2 && os.Args[1] == speakerPart {
+		if err := speak(os.Stdin, os.Stdout); err != nil {
+			fmt.Fprintln(os.Stderr, "bench: speaker:", err)
+			os.Exit(1)
+		}
+		return
+	}
+	lab.Main(run)
+}
 
 func run() int {
 	if !lab.Inside() {

@@ -23,6 +23,7 @@ type Row struct {
 	N      int            `json:"n"`
 	Median float64        `json:"median"`
 	P90    float64        `json:"p90"`
+	P99    float64        `json:"p99"`
 	Max    float64        `json:"max"`
 	// Of is what the figures are out of, such as datagrams sent: the median. 0: of nothing.
 	Of float64 `json:"of,omitempty"`
@@ -44,13 +45,22 @@ func figures(name string, params map[string]any, unit string, values []float64) 
 	values = slices.Sorted(slices.Values(values))
 	r := Row{Name: name, Params: params, Unit: unit, N: len(values)}
 	if n := len(values); n > 0 {
-		r.Median, r.P90, r.Max = median(values), values[(n*9-1)/10], values[n-1]
+		r.Median, r.P90, r.P99, r.Max = median(values), values[(n*9-1)/10], values[(n*99-1)/100], values[n-1]
 	}
 	return r
 }
 
 // median is that of sorted values.
 func median(sorted []float64) float64 { return sorted[len(sorted)/2] }
+
+// machineLoad is how many wanted to run on this machine, on average of the last
+// minute; a bench that shares the machine says it of before it began. Empty: not
+// known.
+func machineLoad() string {
+	text, _ := os.ReadFile("/proc/loadavg")
+	load, _, _ := strings.Cut(string(text), " ")
+	return load
+}
 
 // withNote gives rows a note.
 func withNote(note string, rows ...Row) []Row {
@@ -73,7 +83,7 @@ func table(rows []Row) string {
 	var b strings.Builder
 	var notes []string
 	w := tabwriter.NewWriter(&b, 2, 8, 2, ' ', 0)
-	fmt.Fprintln(w, "NAME\tPARAMS\tN\tMEDIAN\tP90\tMAX\tUNIT")
+	fmt.Fprintln(w, "NAME\tPARAMS\tN\tMEDIAN\tP90\tP99\tMAX\tUNIT")
 	for _, r := range rows {
 		var params []string
 		for _, k := range slices.Sorted(maps.Keys(r.Params)) {
@@ -83,7 +93,7 @@ func table(rows []Row) string {
 		if r.Of > 0 {
 			unit += fmt.Sprintf(" of %.0f", r.Of)
 		}
-		fmt.Fprintf(w, "%s\t%s\t%d\t%s\t%s\t%s\t%s\n", r.Name, strings.Join(params, " "), r.N, figure(r.Median), figure(r.P90), figure(r.Max), unit)
+		fmt.Fprintf(w, "%s\t%s\t%d\t%s\t%s\t%s\t%s\t%s\n", r.Name, strings.Join(params, " "), r.N, figure(r.Median), figure(r.P90), figure(r.P99), figure(r.Max), unit)
 		if r.Note != "" && !slices.Contains(notes, r.Note) {
 			notes = append(notes, r.Note)
 		}

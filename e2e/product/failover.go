@@ -53,6 +53,12 @@ const (
 	failoverRate  = 1000 // datagrams a second
 )
 
+// Strike lets the node fail; Mend undoes it, and does not wait until all is as before.
+func (f Fault) Strike(ctx context.Context, n *lab.Node) error { return f.strike(ctx, n) }
+
+// Mend undoes [Fault.Strike].
+func (f Fault) Mend(ctx context.Context, n *lab.Node) error { return f.repair(ctx, n) }
+
 // Failover shows what the failure of a node costs, under a stream of 1,000
 // datagrams a second in 16 flows.
 type Failover struct {

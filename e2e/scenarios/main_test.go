@@ -63,7 +63,7 @@ var shared struct {
 func bringUp() {
 	ctx, cancel := context.WithTimeoutCause(context.Background(), bringUpLimit, errors.New("the cluster was not up in time"))
 	defer cancel()
-	spec := lab.Spec{Name: "scen", Nodes: 3, Routers: 2, Clients: 1, NodeGrace: 10 * time.Second}
+	spec := lab.Spec{Name: "scen", Nodes: 3, Routers: 2, Clients: 1, LANClients: 2, NodeGrace: 10 * time.Second}
 	l, err := lab.Up(ctx, spec, os.Stderr)
 	if err != nil {
 		shared.err = err

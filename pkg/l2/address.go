@@ -67,6 +67,7 @@ type address struct {
 	stepPos int       // place in Engine.steps; -1: not in it
 	probes  int       // sent while Asking
 	until   time.Time // Releasing: to the end of the handover; zero: no end
+	heir    MAC       // Releasing: who has answered a question
 	suspect bool      // while Asking, speakers' nodes answered that do not claim
 
 	say    time.Time // the next announcement; zero: none
@@ -77,7 +78,8 @@ type address struct {
 	begun  time.Time       // when the announcements of rounds began
 	rounds []time.Duration // their times, from begun
 
-	claimer MAC // who last claimed it unasked
+	claimer MAC       // who last claimed it unasked
+	claimed time.Time // when
 
 	rivals   []rival   // who contest it while we own it; at most maxRivals
 	defended time.Time // when it was defended last, or is to be next

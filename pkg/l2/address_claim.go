@@ -8,8 +8,12 @@ import (
 )
 
 const (
-	// defendApart is how long after a defence against a speaker another may follow
-	// at the earliest.
+	// defendSoon and defendApart are how long after a defence against a speaker
+	// another may follow: as long as the conflict has lasted, between these two. So
+	// one who goes on for a moment, until it is told that the address is not its
+	// own any more, does not have the last word with the neighbours for longer than
+	// for another such moment.
+	defendSoon  = 25 * time.Millisecond
 	defendApart = 200 * time.Millisecond
 	// strangerApart is between two defences against a station that is no
 	// speaker's (RFC 5227 section 2.4, DEFEND_INTERVAL).
@@ -46,7 +50,7 @@ func (e *Engine) claim(a *address, p *port, m Message) {
 	now := time.Now()
 	node, speaker := e.facts.Load().speakers[m.MAC]
 	if m.Gratuitous {
-		a.claimer = m.MAC
+		a.claimer, a.claimed = m.MAC, now
 	}
 	if w := e.winners[m.MAC]; w != nil {
 		w.silent, w.asked = time.Time{}, 0
@@ -59,7 +63,7 @@ func (e *Engine) claim(a *address, p *port, m Message) {
 		e.claimOwner(a, p, m, node, speaker, now)
 	case Releasing:
 		if _, kernel := e.check.nodes[node]; m.Gratuitous || speaker && !kernel {
-			e.become(a, Idle)
+			e.claimReleasing(a, m, now)
 		}
 	case Yielded:
 		switch {
@@ -90,6 +94,19 @@ func (e *Engine) claimAsking(a *address, p *port, m Message, node string, speake
 	}
 }
 
+// claimReleasing: somebody has the address that we leave. One who has just got it
+// answers before it tells everybody, so the second answer counts.
+func (e *Engine) claimReleasing(a *address, m Message, now time.Time) {
+	if !m.Gratuitous && a.heir != m.MAC {
+		a.heir = m.MAC
+		return
+	}
+	if !m.Gratuitous {
+		lastWord(a, m.MAC, now)
+	}
+	e.become(a, Idle)
+}
+
 // claimOwner: somebody has an address that is ours.
 func (e *Engine) claimOwner(a *address, p *port, m Message, node string, speaker bool, now time.Time) {
 	switch {
@@ -99,6 +116,7 @@ func (e *Engine) claimOwner(a *address, p *port, m Message, node string, speaker
 		if _, kernel := e.check.nodes[node]; !kernel && a.before(node) {
 			e.found(node, now)
 			e.conflict(a, m.MAC, now)
+			lastWord(a, m.MAC, now)
 			e.yield(a, p, m.MAC, node)
 		}
 	case speaker && a.before(node):
@@ -107,6 +125,15 @@ func (e *Engine) claimOwner(a *address, p *port, m Message, node string, speaker
 		e.yield(a, p, m.MAC, node)
 	default:
 		e.contest(a, p, m.MAC, node, now)
+	}
+}
+
+// lastWord claims an address once more before it is left to one who answered our
+// question, and of late has told nobody else: clients may have heard us last. That one
+// hears it, defends the address, and they hear of that.
+func lastWord(a *address, to MAC, now time.Time) {
+	if a.claimer != to || now.Sub(a.claimed) > quarrel {
+		a.announce()
 	}
 }
 
@@ -164,7 +191,7 @@ func (e *Engine) contest(a *address, p *port, by MAC, node string, now time.Time
 		r.defences++
 	default:
 		r.defences++
-		a.defended = later(now, a.defended.Add(defendApart))
+		a.defended = later(now, a.defended.Add(min(max(now.Sub(r.since), defendSoon), defendApart)))
 		e.begin(a, a.defended, e.defence)
 	}
 }

@@ -89,7 +89,7 @@ func (e *Engine) lose(a *address) {
 	case a.state == Releasing && a.rank < len(a.want.Order):
 	case a.state == Owner && a.rank < len(a.want.Order) && len(a.want.Order) > 1:
 		e.become(a, Releasing)
-		a.until = time.Now().Add(handover)
+		a.until, a.heir = time.Now().Add(handover), MAC{}
 		e.stepAt(a, time.Now())
 	default:
 		e.become(a, Idle)

@@ -123,8 +123,8 @@ var transitions = []struct {
 		settle(20 * time.Second)
 		w.l.change(func() { w.b.cards["eth0"].segment = 0 })
 		own(w.b, w, false, true)
-		settle(0)
-	}, Owner, Idle, []EventKind{TakenOver}, []EventKind{TakenOver}},
+		settle(askApart)
+	}, Owner, Idle, []EventKind{TakenOver, Contested}, []EventKind{TakenOver}},
 	{"the winner hands over to who yielded to it", func(w world) {
 		own(w.a, w, true, true)
 		settle(0)

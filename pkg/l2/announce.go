@@ -62,8 +62,8 @@ func (e *Engine) announceDue(now time.Time) time.Time {
 	return now
 }
 
-// round sends one round of an address and sets the time of the next.
-func (e *Engine) round(a *address, now time.Time) {
+// announce sends one round of an address.
+func (a *address) announce() {
 	frames := uint64(1)
 	if a.addr.Is4() {
 		frames = 2
@@ -73,6 +73,11 @@ func (e *Engine) round(a *address, now time.Time) {
 			a.counts.Gratuitous.Add(frames)
 		}
 	}
+}
+
+// round sends one round of an address and sets the time of the next.
+func (e *Engine) round(a *address, now time.Time) {
+	a.announce()
 	if a.round == 0 && a.begun.Before(now) {
 		a.begun = now // late: the rest moves with it
 	}

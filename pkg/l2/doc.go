@@ -36,7 +36,7 @@
 // An address that a speaker holds, as it published or as was heard since the
 // start, is taken over at once and without a question. The one who loses it by
 // what the cluster says goes on answering until it hears the new one claim it, or
-// hears from one before it, asked each 200 ms, that it has it; for 5 s at the
+// hears twice from one before it, asked each 200 ms, that it has it; for 5 s at the
 // longest. So there is no gap when the loser learns of it first. One that is no
 // candidate any more, and what is gone from the set, is silent at once.
 //
@@ -48,11 +48,13 @@
 //
 // Whoever owns an address and hears a speaker claim it compares their places in
 // Announcement.Order. The lower one yields at once. The higher one defends: it
-// announces at once and again after 0.2, 0.5 and 0.8 s, at most one such defence
-// each 200 ms. The one that yielded asks the winner each 200 ms, unicast, and
-// takes the address back after three questions without an answer, 0.6 to 0.8 s
-// after the winner went; it stops when it is told that the address is not its own
-// any more. Of the questions 5,000 a second are sent; where more addresses were
+// announces at once and again after 0.2, 0.5 and 0.8 s. If the other one goes on, the
+// next such defence follows after as long as the conflict has lasted by then, at
+// least 25 and at most 200 ms: who takes an address from a speaker that learns of it
+// a little later is contested for that moment, and soon has the last word again. The
+// one that yielded asks the winner each 200 ms, unicast, and takes the address back
+// after three questions without an answer, 0.6 to 0.8 s after the winner went; it
+// stops when it is told that the address is not its own any more. Of the questions 5,000 a second are sent; where more addresses were
 // yielded than fit in, a winner that is silent to all of them loses them all in
 // the same time, but one address of many that a living winner dropped is noticed
 // later, by one second for each 5,000.
@@ -61,7 +63,11 @@
 // heals, and the membership may be late. So a node that comes first for some of
 // our addresses, and must be dead since they are ours, is asked by unicast each
 // 400 ms for one of them, with those behind it; when it answers, it is asked for
-// the others, at 4,000 a second. What is not noticed that way, until one's next
+// the others, at 4,000 a second. Who stops because of such an answer claims the
+// address once more before it does, unless it has heard the other one claim it in the
+// last 2 s: clients on its side of the cut know it for the owner, and the other one,
+// which has been the owner all the time, defends what it hears claimed, and so tells
+// them. What is not noticed that way, until one's next
 // periodic announcement, are two owners that after such a cut also disagree on
 // the order so that each thinks it comes first: that needs the API server out of
 // reach too.

@@ -138,6 +138,7 @@ func (e *Engine) leave() <-chan struct{} {
 		switch {
 		case (a.state == Owner || a.state == Releasing) && len(a.want.Order) > 1:
 			e.become(a, Releasing)
+			a.heir = MAC{}
 			a.until = time.Time{}
 			e.stepAt(a, time.Time{})
 		default:

@@ -236,6 +236,41 @@ func TestLANHeals(t *testing.T) {
 	})
 }
 
+// TestHealedClientsAreTold: of two owners that did not hear each other, the one that
+// goes when the LAN has healed was heard last by clients on its side. It goes when it
+// has asked the other one, which knows of nothing, and yet tells everybody again.
+func TestHealedClientsAreTold(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		own  bool // what the membership makes of it for the lower one
+	}{{"before the membership has", true}, {"after the membership has", false}} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				l, a, b, speakers := pair(t)
+				a.apply(speakers)
+				b.apply(speakers)
+				l.change(func() { b.cards["eth0"].segment = 1 })
+				a.apply(speakers, ann(true, true, "a", "b"))
+				b.apply(speakers, ann(true, true, "a", "b"))
+				settle(20 * time.Second)
+				healed := time.Now()
+				l.change(func() { b.cards["eth0"].segment = 0 })
+				b.apply(speakers, ann(c.own, true, "a", "b"))
+				settle(watchApart + 50*time.Millisecond)
+				if s := b.engine.Status(v4).State; s != Idle && s != Yielded {
+					t.Fatalf("the lower one is %v", s)
+				}
+				ours, theirs := l.sent(mac(0xa), healed, unasked), l.sent(mac(0xb), healed, unasked)
+				if len(ours) == 0 || len(theirs) > 0 && theirs[len(theirs)-1].at.After(ours[len(ours)-1].at) {
+					t.Errorf("since it healed the winner announced %d times, the other one %d; want the winner to have, last", len(ours), len(theirs))
+				}
+				a.engine.Close()
+				b.engine.Close()
+			})
+		})
+	}
+}
+
 // TestYieldsToTheBest: one that yielded to a speaker hears a better one claim the
 // address, and asks that one.
 func TestYieldsToTheBest(t *testing.T) {
@@ -298,6 +333,39 @@ func TestDisagreement(t *testing.T) {
 				b.engine.Close()
 				settle(longest)
 			})
+		})
+	}
+}
+
+// TestLastWord: a speaker that was not told yet that an address is another's defends
+// it. Once it is told, the other has the last word with the neighbours again no later
+// than after as long as that took, or 25 ms.
+func TestLastWord(t *testing.T) {
+	for _, late := range []time.Duration{3 * time.Millisecond, 10 * time.Millisecond, 30 * time.Millisecond, 70 * time.Millisecond, 150 * time.Millisecond} {
+		synctest.Test(t, func(t *testing.T) {
+			l, a, b, speakers := pair(t)
+			l.delay = func() time.Duration { return time.Duration(l.rng.Int64N(int64(time.Millisecond))) }
+			b.apply(speakers, ann(true, true, "b", "a"))
+			settle(20 * time.Second)
+			since := time.Now()
+			a.apply(speakers, ann(true, true, "a", "b"))
+			settle(2 * time.Millisecond)
+			b.cards["eth0"].send(MAC{}, claimBy(mac(0xb))) // the second frame of its defence
+			settle(late - 2*time.Millisecond)
+			b.apply(speakers, ann(false, true, "a", "b"))
+			told := time.Now()
+			settle(max(late, defendSoon) + 5*time.Millisecond)
+			ours, theirs := l.sent(mac(0xa), since, unasked), l.sent(mac(0xb), since, unasked)
+			if len(ours) == 0 || len(theirs) == 0 {
+				t.Fatalf("told %v late: %d announcements of the one, %d of the other; want some of both", late, len(ours), len(theirs))
+			}
+			if last, other := ours[len(ours)-1].at, theirs[len(theirs)-1].at; !last.After(other) || other.After(told) {
+				t.Errorf("told %v late: the other one has the last word, %v after it was told, and the one %v", late, other.Sub(told), last.Sub(told))
+			}
+			a.is(Owner)
+			a.engine.Close()
+			b.engine.Close()
+			settle(longest)
 		})
 	}
 }

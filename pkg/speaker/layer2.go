@@ -4,7 +4,6 @@ package speaker
 
 import (
 	"context"
-	"fmt"
 	"net"
 	"net/netip"
 	"slices"
@@ -19,7 +18,6 @@ import (
 	"metallb.io/metallb-frr/pkg/links"
 	"metallb.io/metallb-frr/pkg/members"
 	"metallb.io/metallb-frr/pkg/plan"
-	"metallb.io/metallb-frr/pkg/status"
 	"metallb.io/metallb-frr/pkg/telemetry"
 )
 
@@ -75,8 +73,8 @@ type layer2 struct {
 	applied  *plan.Result
 	linksNow []l2.Link // in force
 	foreign  map[netip.Addr]v1beta1.ForeignOwner
-	failures map[string]bool // what was logged once
-	limit    time.Time       // of the waiting for introduced
+	met      bool      // introduced, once
+	limit    time.Time // of the waiting for that
 }
 
 // newLayer2 returns nil without options.
@@ -86,7 +84,7 @@ func newLayer2(o Options) *layer2 {
 	}
 	l := &layer2{
 		Layer2: *o.Layer2, node: o.Node, log: o.Log, metrics: o.Metrics.Layer2, changed: make(chan struct{}, 1), due: time.NewTimer(time.Hour),
-		foreign: map[netip.Addr]v1beta1.ForeignOwner{}, failures: map[string]bool{},
+		foreign: map[netip.Addr]v1beta1.ForeignOwner{},
 	}
 	l.due.Stop()
 	if l.Members != nil {
@@ -249,9 +247,8 @@ func (l *layer2) apply(in *intent.Intent, r *plan.Result, waits map[netip.Addr]b
 	if l.members != nil {
 		d.Since = l.members.since()
 	}
-	if err := l.engine.Apply(d); err != nil && !l.failures[err.Error()] {
-		l.failures[err.Error()] = true
-		l.log.Error(err, "layer 2 is not all in force, trying again", "node", l.node)
+	if err := l.engine.Apply(d); err != nil { // the engine reports it, and tries again
+		l.log.V(1).Info("layer 2 is not all in force", "node", l.node, "reason", err.Error())
 	}
 	if l.members != nil {
 		l.members.want(forwarding && l.introduced(in))
@@ -271,13 +268,13 @@ func (l *layer2) apply(in *intent.Intent, r *plan.Result, waits map[netip.Addr]b
 // with something else than layer 2.
 func (l *layer2) introduced(in *intent.Intent) bool {
 	if n := in.Config.Node(l.node); n != nil && n.Links != nil {
-		return true
+		l.met = true
 	}
-	if l.limit.IsZero() {
+	if !l.met && l.limit.IsZero() {
 		l.limit = time.Now().Add(introduction)
 		time.AfterFunc(introduction, l.wake)
 	}
-	return !time.Now().Before(l.limit)
+	return l.met || !time.Now().Before(l.limit)
 }
 
 // wanted returns r's Announcements. Where kube-proxy does not pass on yet what
@@ -344,84 +341,4 @@ func (l *layer2) end() {
 		return
 	}
 	l.log.V(1).Info("addresses handed over", "node", l.node, "took", time.Since(began).Round(time.Millisecond).String())
-}
-
-// answered is a Service that the node announces in layer 2, as its engine has it.
-type answered struct {
-	service intent.Key
-	addrs   []netip.Addr // sorted, those that the node owns; at least one
-	links   []string     // sorted; nil: all that can
-}
-
-// answered returns what the engine announces, sorted by Service.
-func (l *layer2) answered(r *plan.Result) []answered {
-	var out []answered
-	engine := l.engine
-	for i := range r.L2 {
-		d := &r.L2[i]
-		var one answered
-		for _, addr := range d.Addresses {
-			st := engine.Status(addr)
-			if st.State != l2.Owner {
-				continue
-			}
-			one.addrs = append(one.addrs, addr)
-			if a := r.Plan.Announcement(addr); a != nil && a.Links != nil {
-				one.links = append(one.links, st.Links...)
-			}
-		}
-		if one.addrs == nil {
-			continue
-		}
-		one.service = d.Service
-		slices.SortFunc(one.addrs, netip.Addr.Compare)
-		slices.Sort(one.links)
-		one.links = slices.Compact(one.links)
-		out = append(out, one)
-	}
-	return out
-}
-
-// strangers returns the addresses that stations have which are no speakers',
-// sorted.
-func (l *layer2) strangers() []v1beta1.ForeignOwner {
-	var out []v1beta1.ForeignOwner
-	for addr, f := range l.foreign {
-		st := l.engine.Status(addr)
-		if st.State != l2.Foreign {
-			delete(l.foreign, addr)
-			continue
-		}
-		f.MAC = fmt.Sprint(st.MAC)
-		out = append(out, f)
-	}
-	slices.SortFunc(out, func(a, b v1beta1.ForeignOwner) int {
-		return netip.MustParseAddr(a.Address).Compare(netip.MustParseAddr(b.Address))
-	})
-	return out
-}
-
-// heardEngine takes in what happened to an address, or to a link.
-func (s *Speaker) heardEngine(ev l2.Event) {
-	var services []*intent.Service
-	if s.result != nil {
-		services = s.result.Sharing(ev.Addr)
-	}
-	s.heardLayer2(ev, services)
-	if ev.Kind == l2.ForeignOwner {
-		s.layer2.foreign[ev.Addr] = v1beta1.ForeignOwner{Address: ev.Addr.String(), Interface: ev.Link, Since: status.At(ev.At)}
-	}
-	s.layer2.look()
-}
-
-// tellLayer2 looks at what the engine has, and tells of it.
-func (s *Speaker) tellLayer2() {
-	l := s.layer2
-	l.armed, l.looked = false, time.Now()
-	now := l.answered(s.result)
-	s.gauges.setLayer2(now)
-	if l.member() {
-		s.l2status.offer(now)
-	}
-	s.report()
 }

@@ -67,6 +67,11 @@ func TestIntroduced(t *testing.T) {
 	if !l.introduced(of([]intent.Link{})) {
 		t.Error("not introduced though its links, none, are published")
 	}
+	if !l.introduced(of(nil)) {
+		t.Error("not introduced any more, since its ConfigurationState was deleted")
+	}
+	l = newTestLayer2(t)
+	l.introduced(of(nil))
 	l.limit = time.Now()
 	if !l.introduced(of(nil)) {
 		t.Error("it waits for ever")
