@@ -70,12 +70,17 @@ func servicePatch(latest *corev1.Service, want status.Service) map[string]any {
 		}
 		part["loadBalancer"] = map[string]any{"ingress": ingress}
 	}
-	if have, ok := latest.Annotations[v1beta1.AnnotationAllocatedFromPool]; have != want.Pool || ok != (want.Pool != "") {
-		var value any // null removes
-		if want.Pool != "" {
-			value = want.Pool
+	annotations := map[string]any{}
+	for key, value := range want.Annotations() {
+		switch have, ok := latest.Annotations[key]; {
+		case value != "" && have != value:
+			annotations[key] = value
+		case value == "" && ok:
+			annotations[key] = nil // removes
 		}
-		meta["annotations"] = map[string]any{v1beta1.AnnotationAllocatedFromPool: value}
+	}
+	if len(annotations) > 0 {
+		meta["annotations"] = annotations
 	}
 	var conditions []any
 	for kind, want := range map[string]*metav1.Condition{

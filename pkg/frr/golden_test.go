@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/tools/txtar"
@@ -87,7 +88,7 @@ func assigned(t *testing.T, manifests []byte) (*intent.Intent, string) {
 		t.Fatal(err)
 	}
 	first := intent.Resolve(nil, snapshot)
-	outcomes, _ := ipam.Assign(first, nil)
+	outcomes, _ := ipam.Assign(first, nil, time.Time{})
 	var addresses strings.Builder
 	for _, o := range outcomes {
 		fmt.Fprintf(&addresses, "%s %v %s%s %s\n", o.Service, o.Addresses, o.Pool, o.Reason, o.Message)

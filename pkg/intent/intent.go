@@ -261,6 +261,15 @@ type Service struct {
 	Addresses []netip.Addr
 	// AssignedPool is the annotation metallb.io/ip-allocated-from-pool.
 	AssignedPool string
+	// Last is the annotation metallb.io/last-ips: the sets of addresses that the
+	// Service had and lost, wholly or in part, to edits of the pools; what it lost
+	// first before what stood in for that. Each set is sorted, IPv4 first.
+	Last [][]netip.Addr
+	// Sharing says with whom it may share an address; nil: with nobody.
+	Sharing *Sharing
+	// SharedAs is the annotation metallb.io/shared-as: Sharing's Digest when it
+	// was last found to agree with the others that hold the address.
+	SharedAs string
 	// AssignedSince is when the condition metallb.io/AddressAssigned became
 	// true; zero where it is not.
 	AssignedSince time.Time

@@ -130,6 +130,8 @@ func serviceOf(o *corev1.Service, endpoints []*discoveryv1.EndpointSlice) *Servi
 	s.families(o)
 	s.addresses(o)
 	s.request(o)
+	s.Sharing, s.SharedAs = sharingOf(o), o.Annotations[v1beta1.AnnotationSharedAs]
+	s.Last = lastOf(o)
 	s.serving(endpoints)
 	return s
 }

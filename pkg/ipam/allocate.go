@@ -16,40 +16,23 @@ func (p *pass) allocate() {
 	var order []int32
 	for i, s := range p.services {
 		st := &p.states[i]
-		if s.Blocked == nil && (st.pool == nil || len(st.addrs) < len(s.Families)) {
+		if st.pool == nil && s.Blocked == nil || len(st.addrs) < len(s.Families) {
 			order = append(order, int32(i))
 		}
 	}
 	slices.SortFunc(order, p.older)
-
-	// While some may get back what they had, nobody else gets it; then those
-	// that had no use for it stand aside.
-	p.reserve(order)
-	for range 2 {
-		for _, i := range order {
-			if p.states[i].pool == nil && p.survivor(i, nil, 0).IsValid() {
-				p.give(i)
-			}
-		}
-		p.unreserve()
-	}
-	for _, i := range order {
-		p.states[i].left = nil
-	}
+	p.giveBack(order)
+	order = slices.DeleteFunc(order, func(i int32) bool { return p.services[i].Blocked != nil })
 
 	for _, i := range order {
 		if len(p.services[i].Requested) > 0 && p.states[i].pool == nil {
 			p.give(i)
 		}
 	}
-	for _, i := range order {
-		st := &p.states[i]
-		if st.pool == nil && len(p.services[i].Requested) == 0 {
-			st.refusal = p.give(i)
-		}
-		if st.pool != nil {
-			st.refusal = p.extend(i)
-		}
+	p.giveAny(order)
+	if len(p.shy) > 0 {
+		p.reset()
+		p.giveAny(order)
 	}
 	// A request that failed is told why as it is now.
 	for _, i := range order {
@@ -59,45 +42,110 @@ func (p *pass) allocate() {
 	}
 }
 
-// reserve keeps for each Service without a valid assignment those of the
-// addresses it had that it may have again.
-func (p *pass) reserve(order []int32) {
-	p.reserved = map[netip.Addr]int32{}
+// giveBack gives Services what they had or remember. While some may get that
+// back, nobody else gets it; then those that had no use for it stand aside.
+func (p *pass) giveBack(order []int32) {
+	p.reserve(order)
+	p.avoid()
+	for range 2 {
+		for _, i := range order {
+			st := &p.states[i]
+			if len(p.left[i]) > 0 {
+				p.regain(i)
+			}
+			switch {
+			case len(p.left[i]) == 0 || p.services[i].Blocked != nil:
+			case !p.survivor(i, st.pool, 0).IsValid():
+			case st.pool != nil:
+				p.extend(i)
+			default:
+				p.give(i)
+			}
+		}
+		if p.reserved != nil {
+			p.reserved = nil
+			p.reset()
+			p.block(p.shy)
+		}
+	}
+}
+
+// giveAny gives addresses to those that do not ask for certain ones, and the
+// other family's to those that have one.
+func (p *pass) giveAny(order []int32) {
 	for _, i := range order {
 		st := &p.states[i]
-		if st.pool != nil {
-			continue
+		if st.pool == nil && len(p.services[i].Requested) == 0 {
+			st.refusal = p.give(i)
 		}
-		for _, a := range st.held {
-			if p.holder(a, i) != nil || !p.usable(p.services[i], a) {
+		if st.pool != nil {
+			st.refusal = p.extend(i)
+		}
+	}
+}
+
+// reserve keeps for each Service that lacks addresses those of the ones it had or
+// remembers that it may have again.
+func (p *pass) reserve(order []int32) {
+	reserved := newHolders(p.services, 0)
+	p.left = map[int32][]netip.Addr{}
+	keep := func(i int32, addrs []netip.Addr) {
+		s, st := p.services[i], &p.states[i]
+		for _, a := range addrs {
+			if slices.Contains(p.left[i], a) || !p.usable(s, a) || st.pool != nil && p.poolOf(a) != st.pool ||
+				p.holders.rival(a, i).clash != noClash {
 				continue
 			}
-			p.reserved[a] = i
-			st.left = append(st.left, a)
-			p.poolOf(a).list(bgp.FamilyOf(a)).block(a)
+			p.left[i] = append(p.left[i], a)
+			if reserved.rival(a, i).clash == noClash {
+				reserved.add(a, i)
+				p.block([]netip.Addr{a})
+			}
 		}
+	}
+	for _, i := range order {
+		if st := &p.states[i]; st.pool == nil {
+			keep(i, st.held)
+		}
+	}
+	for _, i := range order {
+		for _, set := range p.services[i].Last {
+			keep(i, set)
+		}
+	}
+	if len(reserved.chain) > 0 {
+		p.reserved = reserved
 	}
 }
 
-func (p *pass) unreserve() {
-	if len(p.reserved) > 0 {
-		for _, q := range p.pools {
-			q.v4.reset()
-			q.v6.reset()
-		}
+// reset ends what block began.
+func (p *pass) reset() {
+	for _, q := range p.pools {
+		q.v4.reset()
+		q.v6.reset()
 	}
-	p.reserved = nil
 }
 
-// survivor returns the first address that Service i had and may have again, of
-// one pool and family where they are given, or the zero Addr.
+// survivor returns the first address that Service i had or remembers and may have
+// again, of one pool and family where they are given, or the zero Addr.
 func (p *pass) survivor(i int32, from *pool, f bgp.Family) netip.Addr {
-	for _, a := range p.states[i].left {
-		if (f == 0 || bgp.FamilyOf(a) == f) && (from == nil || p.poolOf(a) == from) && p.holder(a, i) == nil {
+	for _, a := range p.left[i] {
+		if (f == 0 || bgp.FamilyOf(a) == f) && (from == nil || p.poolOf(a) == from) && p.rival(a, i).clash == noClash {
 			return a
 		}
 	}
 	return netip.Addr{}
+}
+
+// poolsLeft returns the pools of the addresses that Service i may have again.
+func (p *pass) poolsLeft(i int32) []*pool {
+	var pools []*pool
+	for _, a := range p.left[i] {
+		if q := p.poolOf(a); !slices.Contains(pools, q) && p.rival(a, i).clash == noClash {
+			pools = append(pools, q)
+		}
+	}
+	return pools
 }
 
 // give finds addresses for a Service that has none.
@@ -112,17 +160,21 @@ func (p *pass) give(i int32) *refusal {
 	if len(s.Requested) > 0 {
 		return p.giveRequested(i)
 	}
-	pools, r := p.candidates(i)
-	if r != nil {
+	pools, r := p.candidates(s)
+	if r != nil && r.reason != NoPool {
 		return r
 	}
+	before := p.poolsLeft(i)
 	for _, families := range wishes(s) {
-		for _, q := range pools {
+		for _, q := range slices.Concat(before, pools) {
 			if addrs := p.pick(i, q, families); addrs != nil {
 				p.hold(i, q, addrs...)
 				return nil
 			}
 		}
+	}
+	if r != nil {
+		return r
 	}
 	return &refusal{short: pools} // told when nothing is given any more
 }
@@ -139,9 +191,8 @@ func (p *pass) giveRequested(i int32) *refusal {
 		return r
 	}
 	for _, a := range s.Requested {
-		if by := p.holder(a, i); by != nil {
-			return refuse(AddressInUse, fmt.Sprintf("%s is in use by %s", a, by.Key),
-				fmt.Sprintf("write another address of IPAddressPool %s, or take it away from that Service", from.Name))
+		if r := p.rival(a, i); r.clash != noClash {
+			return p.told(i, r)
 		}
 	}
 	p.hold(i, from, s.Requested...)
@@ -149,17 +200,13 @@ func (p *pass) giveRequested(i int32) *refusal {
 }
 
 // candidates returns the pools to look into for a Service, the best first: the
-// one asked for, or the one it has an address of, the pinned, the open ones.
-func (p *pass) candidates(i int32) ([]*pool, *refusal) {
-	s := p.services[i]
+// one asked for, or the pinned, the open ones.
+func (p *pass) candidates(s *intent.Service) ([]*pool, *refusal) {
 	if s.RequestedPool != "" {
 		q := p.poolNamed(s.RequestedPool)
 		return []*pool{q}, q.admits(s)
 	}
 	var pools []*pool
-	if a := p.survivor(i, nil, 0); a.IsValid() {
-		pools = append(pools, p.poolOf(a))
-	}
 	for _, q := range p.pinned {
 		if a := q.Allocation; (!a.Restricted || a.Namespaces[s.Key.Namespace]) && intent.AnySelects(a.ServiceSelectors, s.Labels) {
 			pools = append(pools, q)
@@ -188,16 +235,25 @@ func wishes(s *intent.Service) [][]bgp.Family {
 func (p *pass) pick(i int32, from *pool, families []bgp.Family) []netip.Addr {
 	addrs := make([]netip.Addr, 0, len(families))
 	for _, f := range families {
-		a := p.survivor(i, from, f)
-		if !a.IsValid() {
-			var ok bool
-			if a, ok = from.list(f).lowest(); !ok {
-				return nil
-			}
+		a, ok := p.one(i, from, f)
+		if !ok {
+			return nil
 		}
 		addrs = append(addrs, a)
 	}
 	return addrs
+}
+
+// one returns an address of a pool and family for Service i: one that it had, one
+// that it can share, or a free one. It does not take it.
+func (p *pass) one(i int32, from *pool, f bgp.Family) (netip.Addr, bool) {
+	if a := p.survivor(i, from, f); a.IsValid() {
+		return a, true
+	}
+	if a, ok := p.join(i, from, f); ok {
+		return a, true
+	}
+	return from.list(f).lowest()
 }
 
 // extend gives a Service that has one address the other family's, from the same
@@ -215,7 +271,7 @@ func (p *pass) extend(i int32) *refusal {
 	if bgp.FamilyOf(st.addrs[0]) == bgp.IPv4 {
 		missing = bgp.IPv6
 	}
-	a, ok := st.pool.list(missing).lowest()
+	a, ok := p.one(i, st.pool, missing)
 	if !ok {
 		return refuse(AdditionalFamilyFailed,
 			fmt.Sprintf("the Service prefers dual stack and has %s only: no available IPs in pool %s: %s", st.addrs[0], st.pool.Name, st.pool.shortOf(missing)),

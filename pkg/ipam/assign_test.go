@@ -62,7 +62,7 @@ var reasonRows = []situation{
 	{"pools are there, for others", func(t *testing.T) pools {
 		return pools{newTestPool(t, "a", "192.0.2.0/24", noAutoAssign), newTestPool(t, "b", "192.0.3.0/24", pinnedTo(1, "prod"))}
 	}, services{newService("x", "4")}, nil,
-		"x - - NoPool | no available IPs: no IPAddressPool gives this Service an address unasked: a (autoAssign is false), b (serviceAllocation leaves the Service out)"},
+		"x - - NoPool | no available IPs: no IPAddressPool gives this Service an address unasked: a (autoAssign is false), b (its serviceAllocation is not for namespace default); name a pool in the annotation metallb.io/address-pool, or change one of them"},
 	{"all assigned", only("192.0.2.4/31"), services{newService("p", "4", has("192.0.2.4", "a")), newService("q", "4"), newService("x", "4", created(1))}, nil,
 		"p 192.0.2.4 a\nq 192.0.2.5 a changed\nx - - NoFreeAddress | no available IPs in pool a: all 2 IPv4 addresses are assigned; add addresses to it"},
 	{"all assigned in two pools", two("192.0.2.4/32", "192.0.2.5/32"), services{newService("p", "4", has("192.0.2.4", "a")), newService("q", "4", has("192.0.2.5", "b")), newService("x", "4")}, nil,
@@ -88,7 +88,13 @@ var reasonRows = []situation{
 	{"addresses asked for are in two pools", two("192.0.2.0/24", "2001:db8::/64"), services{newService("x", "46", policy(require), asks("192.0.2.1,2001:db8::1"))}, nil,
 		"x - - AddressesInTwoPools | 192.0.2.1 is in IPAddressPool a and 2001:db8::1 in b"},
 	{"address asked for is taken", only("192.0.2.0/24"), services{newService("p", "4", has("192.0.2.9", "a")), newService("x", "4", asks("192.0.2.9"))}, nil,
-		"p 192.0.2.9 a\nx - - AddressInUse | 192.0.2.9 is in use by default/p; write another address of IPAddressPool a"},
+		"p 192.0.2.9 a\nx - - AddressInUse | 192.0.2.9 is in use by default/p (can't change sharing key for \"default/x\", address also in use by default/p); write another address of IPAddressPool a, or take it away from that Service; or let the two share it: the same metallb.io/allow-shared-ip on both, and different ports"},
+	{"address asked for has another sharing key", only("192.0.2.0/24"), services{newService("p", "4", has("192.0.2.9", "a"), shares("j", 80)), newService("x", "4", asks("192.0.2.9"), shares("k", 81))}, nil,
+		"p 192.0.2.9 a\nx - - SharingKeyDiffers | its sharing key is \"j\" and this Service's is \"k\"; write the same metallb.io/allow-shared-ip on both"},
+	{"address asked for is shared by Services with another traffic policy", only("192.0.2.0/24"), services{newService("p", "4", has("192.0.2.9", "a"), shares("k", 80)), newService("x", "4", asks("192.0.2.9"), sharesLocal("k", "app=x", 81))}, nil,
+		"p 192.0.2.9 a\nx - - SharingBackendDiffers | its traffic goes to any pod (externalTrafficPolicy Cluster) and this Service's to pods on the same node (externalTrafficPolicy Local app=x)"},
+	{"address asked for is shared by one that has the port", only("192.0.2.0/24"), services{newService("p", "4", has("192.0.2.9", "a"), shares("k", 80)), newService("x", "4", asks("192.0.2.9"), shares("k", 80, 81))}, nil,
+		"p 192.0.2.9 a\nx - - PortInUse | port TCP/80 is already in use on \"192.0.2.9\" by default/p; let one of the two listen on another port"},
 	{"the other family is not there", only("192.0.2.0/24"), services{newService("x", "46", policy(prefer), has("192.0.2.1", "a"))}, nil,
 		"x 192.0.2.1 a AdditionalFamilyFailed | 192.0.2.1 only: no available IPs in pool a: it has no IPv6 addresses; add IPv6 addresses to that pool"},
 	{"a request that cannot be read keeps what is there", only("192.0.2.0/24"), services{newService("x", "4", has("192.0.2.1", "a"), blocked), newService("y", "4", blocked)}, nil,
@@ -107,7 +113,7 @@ var rows = []situation{
 	}, services{newService("p", "4"), newService("q", "4"), newService("r", "4"), newService("s", "4"), newService("t", "4")}, nil,
 		"p 192.0.2.4 d changed\nq 192.0.2.3 c changed\nr 192.0.2.2 b changed\ns 192.0.2.1 a changed\nt - - NoFreeAddress"},
 	{"serviceSelectors", only("192.0.2.0/24", selecting("tier", "gold")), services{newService("p", "4", labelled("tier", "gold")), newService("q", "4")}, nil,
-		"p 192.0.2.0 a changed\nq - - NoPool"},
+		"p 192.0.2.0 a changed\nq - - NoPool | a (no serviceSelector of its serviceAllocation matches the Service's labels)"},
 	{"autoAssign false serves those who ask", only("192.0.2.0/24", noAutoAssign), services{newService("p", "4", asksPool("a")), newService("q", "4", asks("192.0.2.7")), newService("r", "4")}, nil,
 		"p 192.0.2.0 a changed\nq 192.0.2.7 a changed\nr - - NoPool"},
 	{"autoAssign false takes nothing away", only("192.0.2.0/24", noAutoAssign), services{newService("p", "4", has("192.0.2.7", "a"))}, nil, "p 192.0.2.7 a"},
@@ -191,7 +197,7 @@ func TestAssign(t *testing.T) {
 			for name, addrs := range row.assumed {
 				assumed[intent.Key{Namespace: "default", Name: name}] = addrsOf(addrs)
 			}
-			outcomes, _ := Assign(newIntent(row.pools(t), row.services...), assumed)
+			outcomes, _ := Assign(newIntent(row.pools(t), row.services...), assumed, epoch)
 			lines := strings.Split(row.want, "\n")
 			if len(lines) != len(outcomes) {
 				t.Fatalf("%d outcomes, want %d", len(outcomes), len(lines))
@@ -240,7 +246,7 @@ func TestEveryReasonHasARow(t *testing.T) {
 	}
 	seen := map[string]bool{}
 	for _, row := range reasonRows {
-		outcomes, _ := Assign(newIntent(row.pools(t), row.services...), nil)
+		outcomes, _ := Assign(newIntent(row.pools(t), row.services...), nil, epoch)
 		for _, o := range outcomes {
 			seen[string(o.Reason)] = true
 		}
@@ -289,7 +295,7 @@ func TestUsage(t *testing.T) {
 			row.change(p)
 		}
 		s := newService("x", "46", policy(corev1.IPFamilyPolicyPreferDualStack))
-		_, usage := Assign(newIntent(pools{p}, s), nil)
+		_, usage := Assign(newIntent(pools{p}, s), nil, epoch)
 		if usage["a"] != row.want {
 			t.Errorf("%s: got %+v, want %+v", row.entries, usage["a"], row.want)
 		}

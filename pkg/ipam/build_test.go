@@ -3,7 +3,9 @@
 package ipam
 
 import (
+	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -100,6 +102,49 @@ func asksPool(name string) func(*intent.Service) {
 func policy(p corev1.IPFamilyPolicy) func(*intent.Service) {
 	return func(s *intent.Service) { s.DualStack = p }
 }
+
+// remembers are the sets of addresses that it lost to edits of the pools.
+func remembers(sets string) func(*intent.Service) {
+	return func(s *intent.Service) {
+		for set := range strings.SplitSeq(sets, ";") {
+			s.Last = append(s.Last, addrsOf(set))
+		}
+	}
+}
+
+// shares gives a Service a sharing key and TCP ports, negative ones UDP.
+func shares(key string, ports ...int32) func(*intent.Service) { return sharesWith(key, "", ports) }
+
+func sharesLocal(key, selector string, ports ...int32) func(*intent.Service) {
+	return sharesWith(key, "Local "+selector, ports)
+}
+
+func sharesWith(key, backend string, ports []int32) func(*intent.Service) {
+	return func(s *intent.Service) {
+		s.Sharing = &intent.Sharing{Key: key, Backend: backend, Digest: fmt.Sprint(key, backend, ports)}
+		for _, n := range ports {
+			p := intent.Port{Protocol: corev1.ProtocolTCP, Number: n}
+			if n < 0 {
+				p = intent.Port{Protocol: corev1.ProtocolUDP, Number: -n}
+			}
+			s.Sharing.Ports = append(s.Sharing.Ports, p)
+		}
+		slices.SortFunc(s.Sharing.Ports, intent.Port.Compare)
+		if len(s.Addresses) > 0 {
+			s.SharedAs = s.Sharing.Digest
+		}
+	}
+}
+
+// sharedBefore has the Service written with what it shared as then.
+func sharedBefore(key string, ports ...int32) func(*intent.Service) {
+	return func(s *intent.Service) {
+		now := s.Sharing
+		shares(key, ports...)(s)
+		s.SharedAs, s.Sharing = s.Sharing.Digest, now
+	}
+}
+
 func labelled(key, value string) func(*intent.Service) {
 	return func(s *intent.Service) { s.Labels = map[string]string{key: value} }
 }

@@ -36,21 +36,30 @@ func (r *refusal) message() string {
 }
 
 // keeps returns the pool by which s keeps all that it has, or nil and why not.
-func (p *pass) keeps(s *intent.Service, held []netip.Addr) (*pool, string) {
+func (p *pass) keeps(s *intent.Service, held []netip.Addr) (*pool, *refusal) {
 	if r := unfit(s); r != nil {
-		return nil, r.fact
+		return nil, r
 	}
-	if !ofFamilies(held, s.Families) && !(prefersDual(s) && len(held) == 1) {
-		return nil, fmt.Sprintf("the Service has %s and needs %s", join(held), needed(s))
+	if !enough(s, held) {
+		return nil, &refusal{fact: fmt.Sprintf("the Service has %s and needs %s", join(held), needed(s))}
 	}
 	if len(s.Requested) > 0 && !slices.Equal(held, s.Requested) {
-		return nil, fmt.Sprintf("the Service has %s and asks for %s", join(held), join(s.Requested))
+		return nil, &refusal{fact: fmt.Sprintf("the Service has %s and asks for %s", join(held), join(s.Requested))}
 	}
-	from, r := p.fit(s, held)
-	if r != nil {
-		return nil, r.fact
+	return p.fit(s, held)
+}
+
+// byPools reports whether r, of what a Service had, came of an edit of the pools.
+// One of namespaces or of the Service's labels, with which a serviceAllocation
+// does not select it any more, cannot be told from that.
+func (r *refusal) byPools(s *intent.Service) bool {
+	switch r.reason {
+	case AddressNotInPool, AddressesInTwoPools, PoolNotAllowed:
+		return true
+	case PoolMismatch:
+		return s.RequestedPool == s.AssignedPool // the address is in another pool now
 	}
-	return from, ""
+	return false
 }
 
 // unfit says why s can have no address, whatever the pools hold.
@@ -129,7 +138,7 @@ func (p *pool) admits(s *intent.Service) *refusal {
 
 // usable reports whether s may hold addr, were it not for others.
 func (p *pass) usable(s *intent.Service, addr netip.Addr) bool {
-	if len(s.Requested) > 0 && !slices.Contains(s.Requested, addr) || !slices.Contains(s.Families, bgp.FamilyOf(addr)) {
+	if len(s.Requested) > 0 && !slices.Contains(s.Requested, addr) || !slices.Contains(s.Families, bgp.FamilyOf(addr)) || p.poolOf(addr) == nil {
 		return false
 	}
 	_, r := p.fit(s, []netip.Addr{addr})
@@ -139,6 +148,11 @@ func (p *pass) usable(s *intent.Service, addr netip.Addr) bool {
 // ofFamilies reports whether addrs are one of each of the families, in order.
 func ofFamilies(addrs []netip.Addr, families []bgp.Family) bool {
 	return slices.EqualFunc(addrs, families, func(a netip.Addr, f bgp.Family) bool { return bgp.FamilyOf(a) == f })
+}
+
+// enough reports whether addrs are of the families that s is to have.
+func enough(s *intent.Service, addrs []netip.Addr) bool {
+	return ofFamilies(addrs, s.Families) || prefersDual(s) && len(addrs) == 1
 }
 
 // prefersDual reports whether s may have one address and should have two.

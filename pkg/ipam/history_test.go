@@ -42,9 +42,7 @@ func TestHistories(t *testing.T) {
 	seen := map[intent.Reason]int{}
 	for seed := range seeds {
 		ok := t.Run(fmt.Sprint("seed=", seed), func(t *testing.T) {
-			w := &world{Rand: rand.New(rand.NewSource(int64(seed))), t: t, now: epoch, owners: make([]string, len(blocks)),
-				services: map[intent.Key]*intent.Service{}, assumed: map[intent.Key][]netip.Addr{}, written: map[intent.Key]*intent.Service{}}
-			w.editPools()
+			w := newWorld(t, int64(seed))
 			for step := 0; step < steps && !t.Failed(); step++ {
 				w.happen()
 				for _, o := range w.assign(step) {
@@ -64,12 +62,45 @@ func TestHistories(t *testing.T) {
 	}
 }
 
+// TestLongHistory is one history of 10,000 operations, with restarts, decisions
+// that are lost before they are written, and stale reads.
+func TestLongHistory(t *testing.T) {
+	w := newWorld(t, 1)
+	steps, restarts, crashes := 10000, 0, 0
+	if testing.Short() {
+		steps = 3000
+	}
+	for step := 0; step < steps && !t.Failed(); step++ {
+		w.happen()
+		switch w.Intn(20) {
+		case 0: // a new leader sees all that was written
+			w.see()
+			restarts++
+		case 1: // the leader ends between its decisions and most writes
+			before := maps.Clone(w.written)
+			w.assign(step)
+			for _, k := range slices.SortedFunc(maps.Keys(w.written), intent.Key.Compare) {
+				if _, was := before[k]; !was && w.Intn(3) > 0 {
+					delete(w.written, k)
+				}
+			}
+			w.see()
+			w.assumed = map[intent.Key][]netip.Addr{}
+			crashes++
+		}
+		w.assign(step)
+	}
+	if restarts < 100 || crashes < 100 {
+		t.Errorf("%d restarts and %d crashes: the test tries too little", restarts, crashes)
+	}
+}
+
 func (w *world) happen() {
 	w.now = w.now.Add(time.Minute)
 	keys := slices.SortedFunc(maps.Keys(w.services), intent.Key.Compare)
 	pick := func() intent.Key { return keys[w.Intn(len(keys))] }
 	switch n := w.Intn(20); {
-	case n < 8 || len(keys) < 2:
+	case n < 8 && len(keys) < 40 || len(keys) < 2:
 		w.made++
 		s := newService(fmt.Sprintf("s%d", w.Intn(1000)*1000+w.made), "4", created(w.now.Sub(epoch).Truncate(4*time.Minute)))
 		if w.Intn(4) == 0 {
@@ -91,15 +122,26 @@ func (w *world) happen() {
 	default:
 		w.editPools()
 	}
-	for k, s := range w.written { // some of what was written is seen
+	for _, k := range slices.SortedFunc(maps.Keys(w.written), intent.Key.Compare) { // some of what was written is seen
 		if w.Intn(2) == 0 {
-			was := *w.services[k]
-			was.Addresses, was.AssignedPool, was.AssignedSince = s.Addresses, s.AssignedPool, s.AssignedSince
-			w.services[k] = &was
-			delete(w.written, k)
-			delete(w.assumed, k)
+			w.seeOne(k)
 		}
 	}
+}
+
+// see has everything that was written seen, as after a restart.
+func (w *world) see() {
+	for k := range w.written {
+		w.seeOne(k)
+	}
+}
+
+func (w *world) seeOne(k intent.Key) {
+	s, was := w.written[k], *w.services[k]
+	was.Addresses, was.AssignedPool, was.AssignedSince, was.Last, was.SharedAs = s.Addresses, s.AssignedPool, s.AssignedSince, s.Last, s.SharedAs
+	w.services[k] = &was
+	delete(w.written, k)
+	delete(w.assumed, k)
 }
 
 // wish changes what a Service wants.
@@ -117,7 +159,22 @@ func (w *world) wish(s *intent.Service) *intent.Service {
 	case 1:
 		blocked(s)
 	}
+	w.share(s)
 	return s
+}
+
+// share gives a Service a sharing key, another one, or takes it away.
+func (w *world) share(s *intent.Service) {
+	was := s.SharedAs
+	s.Sharing = nil
+	if key := []string{"", "", "j", "k", "k"}[w.Intn(5)]; key != "" {
+		ports := []int32{80, 81, 82, -80}[w.Intn(4):][:1]
+		if w.Intn(3) == 0 {
+			ports = []int32{81, 443}
+		}
+		sharesWith(key, []string{"", "", "Local app=x"}[w.Intn(3)], ports)(s)
+	}
+	s.SharedAs = was
 }
 
 func (w *world) editPools() {
@@ -135,9 +192,9 @@ func (w *world) editPools() {
 		}
 		p := w.pools[owner]
 		if p == nil {
-			p = &intent.Pool{Name: owner, AutoAssign: true}
+			p = &intent.Pool{Name: owner, AutoAssign: true, Created: w.now}
 			if before := old[owner]; before != nil {
-				p.AutoAssign, p.AvoidBuggyIPs, p.Allocation = before.AutoAssign, before.AvoidBuggyIPs, before.Allocation
+				p.Created, p.AutoAssign, p.AvoidBuggyIPs, p.Allocation = before.Created, before.AutoAssign, before.AvoidBuggyIPs, before.Allocation
 			}
 			w.pools[owner] = p
 		}
@@ -160,6 +217,16 @@ func (w *world) editPools() {
 	}
 }
 
+// write returns what the cluster says once all outcomes are written.
+func (w *world) write(in *intent.Intent, outcomes []Outcome) *intent.Intent {
+	written := *in
+	written.Services = nil
+	for i, s := range in.Services {
+		written.Services = append(written.Services, apply(s, outcomes[i], w.now))
+	}
+	return &written
+}
+
 // assign runs Assign, checks what it says and writes it.
 func (w *world) assign(step int) []Outcome {
 	in := newIntent(nil)
@@ -169,8 +236,8 @@ func (w *world) assign(step int) []Outcome {
 	for _, k := range slices.SortedFunc(maps.Keys(w.services), intent.Key.Compare) {
 		in.Services = append(in.Services, w.services[k])
 	}
-	outcomes, usage := Assign(in, w.assumed)
-	o := &oracle{t: w.t, step: step, in: in, assumed: w.assumed, outcomes: outcomes}
+	outcomes, usage := Assign(in, w.assumed, w.now)
+	o := &oracle{t: w.t, step: step, now: w.now, in: in, assumed: w.assumed, outcomes: outcomes}
 	o.noAddressTwice()
 	o.allowed()
 	o.nothingMoves()
@@ -183,19 +250,24 @@ func (w *world) assign(step int) []Outcome {
 		mixed.Services[i], mixed.Services[j] = mixed.Services[j], mixed.Services[i]
 	})
 	w.Shuffle(len(mixed.Pools), func(i, j int) { mixed.Pools[i], mixed.Pools[j] = mixed.Pools[j], mixed.Pools[i] })
-	again, _ := Assign(&mixed, w.assumed)
+	again, _ := Assign(&mixed, w.assumed, w.now)
 	slices.SortFunc(again, func(a, b Outcome) int { return a.Service.Compare(b.Service) })
 	o.same("in another order", again, false)
 
-	settled := *in
-	settled.Services = nil
-	for i, s := range in.Services {
-		settled.Services = append(settled.Services, apply(s, outcomes[i], w.now))
+	written := w.write(in, outcomes)
+	again, _ = Assign(written, nil, w.now)
+	if len(w.assumed) > 0 && slices.ContainsFunc(again, func(o Outcome) bool { return o.Changed }) {
+		// What was under way may be what a Service goes back from once it is seen.
+		settled := w.write(written, again)
+		p := &oracle{t: w.t, step: step, now: w.now, in: written, outcomes: again}
+		p.nothingMoves()
+		last, _ := Assign(settled, nil, w.now)
+		p.same("once written twice", last, true)
+	} else {
+		o.same("once written", again, true)
 	}
-	again, _ = Assign(&settled, nil)
-	o.same("once written", again, true)
 
-	for i, s := range settled.Services {
+	for i, s := range written.Services {
 		if outcomes[i].Changed {
 			w.written[s.Key], w.assumed[s.Key] = s, s.Addresses
 		}

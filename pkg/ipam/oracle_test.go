@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"slices"
 	"testing"
+	"time"
 
 	"metallb.io/metallb-frr/pkg/bgp"
 	"metallb.io/metallb-frr/pkg/intent"
@@ -15,6 +16,7 @@ import (
 type oracle struct {
 	t        *testing.T
 	step     int
+	now      time.Time
 	in       *intent.Intent
 	assumed  map[intent.Key][]netip.Addr
 	outcomes []Outcome
@@ -28,18 +30,33 @@ func (o *oracle) had(s *intent.Service) []netip.Addr {
 }
 
 func (o *oracle) noAddressTwice() {
-	holder := map[netip.Addr]intent.Key{}
+	holders := map[netip.Addr][]*intent.Service{}
 	for i, out := range o.outcomes {
 		if out.Service != o.in.Services[i].Key {
 			o.t.Fatalf("step %d: outcome %d is of %s, want %s", o.step, i, out.Service, o.in.Services[i].Key)
 		}
 		for _, a := range out.Addresses {
-			if other, taken := holder[a]; taken {
-				o.t.Errorf("step %d: %s is given to %s and %s", o.step, a, other, out.Service)
+			for _, other := range holders[a] {
+				if !mayShare(other, o.in.Services[i]) {
+					o.t.Errorf("step %d: %s is given to %s and %s", o.step, a, other.Key, out.Service)
+				}
 			}
-			holder[a] = out.Service
+			holders[a] = append(holders[a], o.in.Services[i])
 		}
 	}
+}
+
+// mayShare is the contract's rule, word by word.
+func mayShare(a, b *intent.Service) bool {
+	if a.Sharing == nil || b.Sharing == nil || a.Sharing.Key == "" || a.Sharing.Key != b.Sharing.Key || a.Sharing.Backend != b.Sharing.Backend {
+		return false
+	}
+	for _, p := range a.Sharing.Ports {
+		if slices.Contains(b.Sharing.Ports, p) {
+			return false
+		}
+	}
+	return true
 }
 
 // acceptable reports whether s may hold exactly these addresses, others apart.
@@ -86,14 +103,51 @@ func (o *oracle) allowed() {
 		if lost != (out.Cleared != "") {
 			o.t.Errorf("step %d: %s had %v and has %v, cleared: %q", o.step, s.Key, o.had(s), out.Addresses, out.Cleared)
 		}
-		if changed := !slices.Equal(s.Addresses, out.Addresses) || s.AssignedPool != out.Pool; changed != out.Changed {
+		if changed := !slices.Equal(s.Addresses, out.Addresses) || s.AssignedPool != out.Pool || s.SharedAs != out.SharedAs || !SameSets(s.Last, out.Remember); changed != out.Changed {
 			o.t.Errorf("step %d: %s changed is %t", o.step, s.Key, out.Changed)
+		}
+		o.remembers(s, out)
+	}
+}
+
+// remembers: what a Service lost because it is in no pool any more, and nothing
+// that it has.
+func (o *oracle) remembers(s *intent.Service, out Outcome) {
+	for _, set := range out.Remember {
+		if subset(set, out.Addresses) {
+			o.t.Errorf("step %d: %s has %v and remembers %v", o.step, s.Key, out.Addresses, out.Remember)
+		}
+	}
+	had := o.had(s)
+	if len(s.Families) == 0 || len(s.Families) == 1 && s.DualStack == require || s.Requested != nil && !slices.Equal(s.Requested, had) ||
+		!slices.EqualFunc(had, s.Families, func(a netip.Addr, f bgp.Family) bool { return bgp.FamilyOf(a) == f }) {
+		return
+	}
+	for _, a := range had {
+		has := func(set []netip.Addr) bool { return slices.Contains(set, a) }
+		goesBack := slices.ContainsFunc(s.Last, func(set []netip.Addr) bool {
+			return slices.ContainsFunc(set, func(b netip.Addr) bool { return slices.Contains(out.Addresses, b) })
+		})
+		others := slices.ContainsFunc(o.outcomes, func(other Outcome) bool {
+			return other.Service != s.Key && slices.ContainsFunc(other.Addresses, func(b netip.Addr) bool { return slices.Contains(had, b) })
+		})
+		if o.in.PoolOf(a) == nil && len(out.Remember) < mostRemembered && !goesBack && !others && !slices.ContainsFunc(out.Remember, has) {
+			o.t.Errorf("step %d: %s loses %s, which is in no pool: %+v, had %v, %+v", o.step, s.Key, a, s, had, out)
 		}
 	}
 }
 
+// movesBack reports whether what a Service gets is what it remembers, and it has
+// what it has for ten minutes at most.
+func (o *oracle) movesBack(s *intent.Service, out Outcome) bool {
+	if s.AssignedSince.IsZero() || o.now.Sub(s.AssignedSince) > 10*time.Minute {
+		return false
+	}
+	return slices.ContainsFunc(out.Addresses, func(a netip.Addr) bool { return inSets(s.Last, a) })
+}
+
 // nothingMoves: who has acceptable addresses and the oldest claim to each of
-// them keeps them; who has one that it may keep and gets one of that family
+// them keeps them, or gets back others; who has one that it may keep and gets one of that family
 // from the same pool gets that one.
 func (o *oracle) nothingMoves() {
 	for i, s := range o.in.Services {
@@ -105,12 +159,12 @@ func (o *oracle) nothingMoves() {
 		oldest := true
 		for _, other := range o.in.Services {
 			claims := slices.ContainsFunc(o.had(other), func(a netip.Addr) bool { return slices.Contains(had, a) })
-			if claims && other != s && o.acceptable(other, o.had(other)) && !olderClaim(s, other) {
+			if claims && other != s && !mayShare(s, other) && o.acceptable(other, o.had(other)) && !olderClaim(s, other) {
 				oldest = false
 			}
 		}
 		for _, a := range had {
-			if oldest && !slices.Contains(o.outcomes[i].Addresses, a) {
+			if oldest && !slices.Contains(o.outcomes[i].Addresses, a) && !o.movesBack(s, o.outcomes[i]) {
 				o.t.Errorf("step %d: %s had %v and has %v", o.step, s.Key, had, o.outcomes[i].Addresses)
 			}
 		}
@@ -132,7 +186,7 @@ func (o *oracle) keepsWhatIsLeft(i int) {
 			continue
 		}
 		for _, b := range out.Addresses {
-			if a != b && bgp.FamilyOf(a) == bgp.FamilyOf(b) && (s.Requested == nil || slices.Contains(s.Requested, a)) {
+			if a != b && bgp.FamilyOf(a) == bgp.FamilyOf(b) && !inSets(s.Last, b) && (s.Requested == nil || slices.Contains(s.Requested, a)) {
 				o.t.Errorf("step %d: %s had %s, which it may keep, and has %v of the same pool", o.step, s.Key, a, out.Addresses)
 			}
 		}
@@ -140,7 +194,12 @@ func (o *oracle) keepsWhatIsLeft(i int) {
 }
 
 func olderClaim(a, b *intent.Service) bool {
+	wasEdited := func(s *intent.Service) bool {
+		return s.SharedAs != "" && (s.Sharing == nil || s.Sharing.Digest != s.SharedAs)
+	}
 	switch {
+	case wasEdited(a) != wasEdited(b):
+		return wasEdited(b)
 	case a.AssignedSince.IsZero() != b.AssignedSince.IsZero():
 		return b.AssignedSince.IsZero()
 	case !a.AssignedSince.Equal(b.AssignedSince):
@@ -153,23 +212,26 @@ func olderClaim(a, b *intent.Service) bool {
 
 // nothingLeft: nobody waits for an address that is free.
 func (o *oracle) nothingLeft() {
-	held := map[netip.Addr]bool{}
-	for _, out := range o.outcomes {
+	held := map[netip.Addr][]*intent.Service{}
+	for i, out := range o.outcomes {
 		for _, a := range out.Addresses {
-			held[a] = true
+			held[a] = append(held[a], o.in.Services[i])
 		}
-	}
-	free := func(p *intent.Pool, f bgp.Family) bool {
-		return slices.ContainsFunc(every(p), func(a netip.Addr) bool { return bgp.FamilyOf(a) == f && !held[a] })
 	}
 	for i, out := range o.outcomes {
 		s := o.in.Services[i]
+		takenFrom := func(a netip.Addr) bool {
+			return slices.ContainsFunc(held[a], func(other *intent.Service) bool { return other != s && !mayShare(s, other) })
+		}
+		free := func(p *intent.Pool, f bgp.Family) bool {
+			return slices.ContainsFunc(every(p), func(a netip.Addr) bool { return bgp.FamilyOf(a) == f && !takenFrom(a) })
+		}
 		want := s.Families
 		switch {
 		case s.Blocked != nil || len(want) == 0 || len(out.Addresses) == len(want) || len(want) == 1 && s.DualStack == require:
 			continue
 		case len(s.Requested) > 0:
-			taken := slices.ContainsFunc(s.Requested, func(a netip.Addr) bool { return held[a] })
+			taken := slices.ContainsFunc(s.Requested, takenFrom)
 			if o.acceptable(s, s.Requested) && slices.EqualFunc(s.Requested, want, func(a netip.Addr, f bgp.Family) bool { return bgp.FamilyOf(a) == f }) && !taken {
 				o.t.Errorf("step %d: %s asks for %v, which is free: %s", o.step, s.Key, s.Requested, out.Message)
 			}
@@ -238,8 +300,12 @@ func (o *oracle) same(when string, again []Outcome, settled bool) {
 			was.Changed, was.Cleared = false, ""
 		}
 		if now.Service != was.Service || !slices.Equal(now.Addresses, was.Addresses) || now.Pool != was.Pool ||
-			now.Changed != was.Changed || now.Cleared != was.Cleared || now.Reason != was.Reason || now.Message != was.Message {
+			now.Changed != was.Changed || now.Cleared != was.Cleared || !SameSets(now.Remember, was.Remember) || now.SharedAs != was.SharedAs || now.Reason != was.Reason || now.Message != was.Message {
 			o.t.Errorf("step %d, %s:\n got %+v\nwant %+v", o.step, when, now, was)
 		}
 	}
+}
+
+func inSets(sets [][]netip.Addr, a netip.Addr) bool {
+	return slices.ContainsFunc(sets, func(set []netip.Addr) bool { return slices.Contains(set, a) })
 }

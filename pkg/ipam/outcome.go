@@ -16,8 +16,13 @@ type Outcome struct {
 	Addresses []netip.Addr
 	// Pool is the name of the pool they come from; empty without addresses.
 	Pool string
-	// Changed: Addresses or Pool differ from what the Service's status says,
-	// whatever has been assumed.
+	// Remember are the sets of addresses that the Service lost to edits of the pools
+	// and is to have again, for the annotation metallb.io/last-ips, in its order.
+	Remember [][]netip.Addr
+	// SharedAs is for the annotation metallb.io/shared-as; empty: none.
+	SharedAs string
+	// Changed: the fields above differ from what the Service's status and
+	// annotations say, whatever has been assumed.
 	Changed bool
 	// Cleared says why an address that the Service had is taken away; empty
 	// where none is.

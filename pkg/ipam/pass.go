@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"time"
 
 	"go4.org/netipx"
 
@@ -16,6 +17,7 @@ import (
 
 // pass is the state of one Assign.
 type pass struct {
+	now      time.Time
 	services []*intent.Service
 	states   []state // of services, by index
 
@@ -24,22 +26,37 @@ type pass struct {
 	pinned []*pool // give addresses unasked, have an allocation; in order
 	open   []*pool // give addresses unasked, have none; in order
 
-	// holders has one Service at most for each address, once claims are settled.
+	// holders has only Services that may share for each address, once claims are
+	// settled.
 	holders *holders
-	// reserved are addresses that are left to a Service, by index; nil outside
-	// of that step.
-	reserved map[netip.Addr]int32
+	several bool // some address was claimed by more than one
+	// reserved are addresses that are left to Services; nil outside of that step.
+	reserved *holders
+	// recalling are the Services that remember addresses; shy are those of these
+	// addresses that others get last.
+	recalling []int32
+	shy       []netip.Addr
+	// left is what Services that lack addresses may have again of what they had or
+	// remember.
+	left map[int32][]netip.Addr
+	// circles are made when a Service could share.
+	circles map[circle]*shared
 }
 
 // state is what a pass knows of one Service.
 type state struct {
 	held []netip.Addr // what it had, IPv4 first
-	why  string       // why it does not keep all of held
-	left []netip.Addr // of held, while it keeps none: what it may have again
+	loss *loss        // that it does not keep all of held; nil: it does
 
 	pool    *pool // where addrs are from; nil without
 	addrs   []netip.Addr
 	refusal *refusal // why addrs is not all that it should be
+}
+
+// loss is why a Service does not keep all that it had.
+type loss struct {
+	why     string
+	byPools bool // for an edit of the pools, which it is to undo
 }
 
 type pool struct {
@@ -59,8 +76,8 @@ type span struct {
 	pool *pool
 }
 
-func newPass(in *intent.Intent) *pass {
-	p := &pass{services: in.Services, states: make([]state, len(in.Services))}
+func newPass(in *intent.Intent, now time.Time) *pass {
+	p := &pass{now: now, services: in.Services, states: make([]state, len(in.Services))}
 	if in.Config != nil {
 		for _, q := range in.Pools {
 			p.pools = append(p.pools, newPool(q))
@@ -136,13 +153,19 @@ func (p *pass) older(i, j int32) int {
 
 // claim re-establishes what Services have.
 func (p *pass) claim(assumed map[intent.Key][]netip.Addr) {
-	p.holders = newHolders(len(p.services))
+	p.holders = newHolders(p.services, len(p.services))
 	var contested []netip.Addr
 	for i, s := range p.services {
 		st := &p.states[i]
 		st.held = s.Addresses
+		if len(s.Last) > 0 {
+			p.recalling = append(p.recalling, int32(i))
+		}
 		if written, ok := assumed[s.Key]; ok {
 			st.held = written
+			if p.leaves(s, written) {
+				st.loss = &loss{byPools: true}
+			}
 		}
 		if !slices.IsSortedFunc(st.held, netip.Addr.Compare) {
 			st.held = slices.SortedFunc(slices.Values(st.held), netip.Addr.Compare)
@@ -150,45 +173,54 @@ func (p *pass) claim(assumed map[intent.Key][]netip.Addr) {
 		if len(st.held) == 0 {
 			continue
 		}
-		if st.pool, st.why = p.keeps(s, st.held); st.pool == nil {
+		from, r := p.keeps(s, st.held)
+		if r != nil {
+			st.loss = &loss{r.fact, st.losesByPools() || r.byPools(s)}
 			continue
 		}
-		st.addrs = st.held
+		st.pool, st.addrs = from, st.held
 		for _, a := range st.held {
-			if p.holders.add(a, int32(i)) == 1 {
+			if !p.holders.add(a, int32(i)) {
+				continue
+			}
+			p.several = true
+			if p.holders.rival(a, int32(i)).clash != noClash {
 				contested = append(contested, a)
 			}
 		}
 	}
 	p.settle(contested)
-	for i := range p.states {
-		st := &p.states[i]
-		for _, a := range st.addrs {
-			st.pool.list(bgp.FamilyOf(a)).take(a)
-		}
-	}
 }
 
-// settle lets the older claim win where Services have the same address. Who
+// settle decides who keeps addresses that several have and may not share. Who
 // loses one of two addresses has neither for now.
 func (p *pass) settle(contested []netip.Addr) {
 	var rivals []int32
-	for _, a := range contested {
-		rivals = slices.AppendSeq(rivals, p.holders.of(a))
-	}
-	slices.SortFunc(rivals, p.older)
-	rivals = slices.Compact(rivals)
-	for _, i := range rivals {
-		for _, a := range p.states[i].held {
-			p.holders.drop(a)
+	seen := map[netip.Addr]bool{}
+	for len(contested) > 0 {
+		a := contested[0]
+		contested = contested[1:]
+		if seen[a] {
+			continue
+		}
+		seen[a] = true
+		for i := range p.holders.of(a) {
+			rivals = append(rivals, i)
+			contested = append(contested, p.states[i].held...)
 		}
 	}
+	for a := range seen {
+		p.holders.drop(a)
+	}
+	slices.SortFunc(rivals, p.senior)
+	rivals = slices.Compact(rivals)
 	for _, i := range rivals {
 		st := &p.states[i]
 		for _, a := range st.held {
-			if by, held := p.holders.one(a); held && st.pool != nil {
-				st.why = fmt.Sprintf("%s is in use by %s, whose claim to it is older", a, p.services[by].Key)
+			if r := p.holders.rival(a, i); r.clash != noClash {
+				st.loss = &loss{p.outranked(i, r), st.losesByPools()}
 				st.pool, st.addrs = nil, nil
+				break
 			}
 		}
 		for _, a := range st.addrs {
@@ -197,23 +229,39 @@ func (p *pass) settle(contested []netip.Addr) {
 	}
 }
 
-// holder returns the Service that addr cannot be taken from for Service i, or nil.
-func (p *pass) holder(addr netip.Addr, i int32) *intent.Service {
-	if by, held := p.holders.one(addr); held && by != i {
-		return p.services[by]
+// outranked says why Service i loses an address to the one that keeps it.
+func (p *pass) outranked(i int32, r rivalry) string {
+	r, _ = p.foremost(i, r)
+	if p.older(i, r.by) < 0 || r.clash != noKey {
+		return p.told(i, r).fact
 	}
-	if by, ok := p.reserved[addr]; ok && by != i {
-		return p.services[by]
+	return fmt.Sprintf("%s is in use by %s, whose claim to it is older", r.addr, p.services[r.by].Key)
+}
+
+func (s *state) losesByPools() bool { return s.loss != nil && s.loss.byPools }
+
+// take takes what Services keep from the pools' free addresses.
+func (p *pass) take() {
+	for i := range p.states {
+		st := &p.states[i]
+		for _, a := range st.addrs {
+			if !p.several || p.holders.one(a) == int32(i) {
+				st.pool.list(bgp.FamilyOf(a)).take(a)
+			}
+		}
 	}
-	return nil
 }
 
 // hold gives Service i addresses of a pool, beside those that it has.
 func (p *pass) hold(i int32, from *pool, addrs ...netip.Addr) {
 	st := &p.states[i]
 	for _, a := range addrs {
-		p.holders.add(a, i)
-		from.list(bgp.FamilyOf(a)).take(a)
+		if !p.holders.add(a, i) {
+			from.list(bgp.FamilyOf(a)).take(a)
+			if p.circles != nil {
+				p.enterCircle(i, from, a)
+			}
+		}
 	}
 	st.pool, st.addrs = from, slices.Concat(st.addrs, addrs)
 	slices.SortFunc(st.addrs, netip.Addr.Compare)

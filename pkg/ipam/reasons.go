@@ -44,8 +44,19 @@ const (
 	AddressNotInPool intent.Reason = "AddressNotInPool"
 	// AddressesInTwoPools: the two addresses asked for are in different pools.
 	AddressesInTwoPools intent.Reason = "AddressesInTwoPools"
-	// AddressInUse: another Service holds the address asked for.
+	// AddressInUse: another Service holds the address asked for, and one of the
+	// two has no sharing key (metallb.io/allow-shared-ip).
 	AddressInUse intent.Reason = "AddressInUse"
+	// SharingKeyDiffers: another Service holds the address asked for, with another
+	// sharing key.
+	SharingKeyDiffers intent.Reason = "SharingKeyDiffers"
+	// SharingBackendDiffers: another Service holds the address asked for, with the
+	// same sharing key, and one of the two has externalTrafficPolicy Local, or
+	// both have and select different pods.
+	SharingBackendDiffers intent.Reason = "SharingBackendDiffers"
+	// PortInUse: another Service holds the address asked for, with the same
+	// sharing key, and listens on a port of this one.
+	PortInUse intent.Reason = "PortInUse"
 )
 
 // AdditionalFamilyFailed: a PreferDualStack Service has an address of one family

@@ -29,8 +29,10 @@ func (p *pass) noPool(s *intent.Service) *refusal {
 		switch {
 		case !q.AutoAssign:
 			words = append(words, q.Name+" (autoAssign is false)")
+		case q.Allocation.Restricted && !q.Allocation.Namespaces[s.Key.Namespace]:
+			words = append(words, fmt.Sprintf("%s (its serviceAllocation is not for namespace %s)", q.Name, s.Key.Namespace))
 		default:
-			words = append(words, q.Name+" (serviceAllocation leaves the Service out)")
+			words = append(words, q.Name+" (no serviceSelector of its serviceAllocation matches the Service's labels)")
 		}
 	}
 	return refuse(NoPool, "no available IPs: no IPAddressPool gives this Service an address unasked: "+list(words),
@@ -57,6 +59,9 @@ func exhausted(s *intent.Service, pools []*pool) *refusal {
 	if len(pools) == 1 {
 		r.fact = fmt.Sprintf("no available IPs in pool %s: %s", pools[0].Name, strings.TrimSuffix(strings.TrimPrefix(words[0], pools[0].Name+" ("), ")"))
 		r.advice = "add addresses to it"
+	}
+	if s.Sharing != nil {
+		r.fact += fmt.Sprintf("; no Service has one that this one can share with it (sharing key %q, the same externalTrafficPolicy, other ports)", s.Sharing.Key)
 	}
 	return r
 }

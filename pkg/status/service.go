@@ -27,6 +27,11 @@ type Service struct {
 	Addresses []netip.Addr
 	// Pool they come from, for the annotation; empty removes it.
 	Pool string
+	// Remember are the sets of addresses for the annotation metallb.io/last-ips, in
+	// this order; none removes it.
+	Remember [][]netip.Addr
+	// SharedAs is the annotation metallb.io/shared-as; empty removes it.
+	SharedAs string
 	// Condition metallb.io/AddressAssigned; nil removes it.
 	Condition *metav1.Condition
 	// Conflict is the condition metallb.io/AddressConflict; nil removes it.
@@ -36,10 +41,13 @@ type Service struct {
 // ForService returns what to write on svc for the outcome of address assignment
 // and the addresses that other stations have.
 func ForService(svc *corev1.Service, out ipam.Outcome, conflicts *Conflicts, now time.Time) Service {
-	want := Service{Addresses: out.Addresses, Pool: out.Pool, Conflict: conflicts.condition(svc, out.Addresses, now)}
+	want := Service{
+		Addresses: out.Addresses, Pool: out.Pool, Remember: out.Remember, SharedAs: out.SharedAs,
+		Conflict: conflicts.condition(svc, out.Addresses, now),
+	}
 	c := metav1.Condition{
 		Type: v1beta1.ConditionAddressAssigned, Status: metav1.ConditionTrue,
-		Reason: string(ReasonAssigned), Message: fmt.Sprintf("%s from pool %s", joined(out.Addresses), out.Pool),
+		Reason: string(ReasonAssigned), Message: fmt.Sprintf("%s from pool %s", joined(out.Addresses, ", "), out.Pool),
 	}
 	switch {
 	case len(out.Addresses) == 0:
@@ -56,12 +64,12 @@ func ForService(svc *corev1.Service, out ipam.Outcome, conflicts *Conflicts, now
 	return want
 }
 
-func joined(addresses []netip.Addr) string {
-	var texts []string
-	for _, a := range addresses {
-		texts = append(texts, a.String())
+func joined(addresses []netip.Addr, separator string) string {
+	words := make([]string, len(addresses))
+	for i, a := range addresses {
+		words[i] = a.String()
 	}
-	return strings.Join(texts, ", ")
+	return strings.Join(words, separator)
 }
 
 func holdsAny(svc *corev1.Service, addresses []netip.Addr) bool {
@@ -95,7 +103,8 @@ func sameAddresses(svc *corev1.Service, addresses []netip.Addr) bool {
 
 // Settled reports, without building anything, whether svc is as ForService wants
 // it for an outcome that is all well and no conflict. It is what nearly all
-// Services are in each pass.
+// Services are in each pass. What they remember and share as is in out.Changed;
+// text there that means nothing is written anew with the next change.
 func Settled(svc *corev1.Service, out *ipam.Outcome, conflicts *Conflicts) bool {
 	if out.Changed || out.Reason != "" || len(out.Addresses) == 0 || !sameAddresses(svc, out.Addresses) || conflicts.among(out.Addresses) {
 		return false
@@ -105,10 +114,42 @@ func Settled(svc *corev1.Service, out *ipam.Outcome, conflicts *Conflicts) bool 
 		svc.Annotations[v1beta1.AnnotationAllocatedFromPool] == out.Pool
 }
 
+// serviceKeys are those of Annotations.
+var serviceKeys = [...]string{v1beta1.AnnotationAllocatedFromPool, v1beta1.AnnotationLastIPs, v1beta1.AnnotationSharedAs}
+
+// annotated reports whether svc has an annotation of that value; empty: has none.
+func annotated(svc *corev1.Service, key, value string) bool {
+	have, ok := svc.Annotations[key]
+	return have == value && ok == (value != "")
+}
+
+// remembered writes sets as the annotation has them.
+func remembered(sets [][]netip.Addr) string {
+	words := make([]string, len(sets))
+	for i, set := range sets {
+		words[i] = joined(set, ",")
+	}
+	return strings.Join(words, ";")
+}
+
+// Annotations returns those that the controller writes, by key; empty: it is to
+// be removed.
+func (s Service) Annotations() map[string]string {
+	return map[string]string{
+		v1beta1.AnnotationAllocatedFromPool: s.Pool,
+		v1beta1.AnnotationLastIPs:           remembered(s.Remember),
+		v1beta1.AnnotationSharedAs:          s.SharedAs,
+	}
+}
+
 // Same reports whether svc already is as s says.
 func (s Service) Same(svc *corev1.Service) bool {
-	pool, ok := svc.Annotations[v1beta1.AnnotationAllocatedFromPool]
-	return pool == s.Pool && ok == (s.Pool != "") && s.SameAddresses(svc) &&
+	for key, value := range s.Annotations() {
+		if !annotated(svc, key, value) {
+			return false
+		}
+	}
+	return s.SameAddresses(svc) &&
 		SameCondition(Find(svc.Status.Conditions, v1beta1.ConditionAddressAssigned), s.Condition) &&
 		SameCondition(Find(svc.Status.Conditions, v1beta1.ConditionAddressConflict), s.Conflict)
 }
@@ -116,7 +157,11 @@ func (s Service) Same(svc *corev1.Service) bool {
 // Cleared reports whether svc carries nothing of what only the controller
 // writes, as it should once it is no load balancer.
 func Cleared(svc *corev1.Service) bool {
-	_, ok := svc.Annotations[v1beta1.AnnotationAllocatedFromPool]
-	return !ok && Find(svc.Status.Conditions, v1beta1.ConditionAddressAssigned) == nil &&
+	for _, key := range serviceKeys {
+		if _, ok := svc.Annotations[key]; ok {
+			return false
+		}
+	}
+	return Find(svc.Status.Conditions, v1beta1.ConditionAddressAssigned) == nil &&
 		Find(svc.Status.Conditions, v1beta1.ConditionAddressConflict) == nil
 }

@@ -110,6 +110,45 @@ func TestForeignIngressIsNotTheSame(t *testing.T) {
 	}
 }
 
+// What a Service remembers and shares as is written with its addresses.
+func TestAnnotationsOfService(t *testing.T) {
+	out := ipam.Outcome{Addresses: []netip.Addr{one}, Pool: "p", SharedAs: "abc", Remember: [][]netip.Addr{{one, two}, {two}}}
+	svc := holder("p", "192.0.2.1")
+	svc.Annotations[v1beta1.AnnotationSharedAs] = "abc"
+	svc.Annotations[v1beta1.AnnotationLastIPs] = "192.0.2.1,2001:db8::1;2001:db8::1"
+	if want := ForService(svc, out, nil, now); !Settled(svc, &out, nil) || !want.Same(svc) {
+		t.Errorf("%v is not as %+v wants it", svc.Annotations, want)
+	}
+	for name, edit := range map[string]func(*ipam.Outcome){
+		"nothing to remember":  func(o *ipam.Outcome) { o.Remember = nil },
+		"a set less":           func(o *ipam.Outcome) { o.Remember = o.Remember[:1] },
+		"not sharing any more": func(o *ipam.Outcome) { o.SharedAs = "" },
+		"sharing otherwise":    func(o *ipam.Outcome) { o.SharedAs = "abd" },
+	} {
+		next := out
+		next.Changed = true
+		edit(&next)
+		if want := ForService(svc, next, nil, now); Settled(svc, &next, nil) || want.Same(svc) {
+			t.Errorf("%s: counts as written", name)
+		}
+	}
+	next := ipam.Outcome{Addresses: []netip.Addr{one}, Pool: "p"}
+	svc.Annotations[v1beta1.AnnotationSharedAs], svc.Annotations[v1beta1.AnnotationLastIPs] = "", ""
+	if want := ForService(svc, next, nil, now); want.Same(svc) {
+		t.Error("empty annotations are to be removed")
+	}
+	for _, key := range []string{v1beta1.AnnotationLastIPs, v1beta1.AnnotationSharedAs} {
+		svc := holder("")
+		svc.Annotations = map[string]string{key: "x"}
+		if Cleared(svc) {
+			t.Errorf("a Service with %s counts as cleared", key)
+		}
+	}
+	if got := (Service{}).Annotations(); len(got) != len(serviceKeys) {
+		t.Errorf("%d annotations, %d keys", len(got), len(serviceKeys))
+	}
+}
+
 func TestClearedService(t *testing.T) {
 	if !Cleared(holder("")) || Cleared(holder("p", "192.0.2.1")) {
 		t.Error("Cleared is to look at annotation and condition")

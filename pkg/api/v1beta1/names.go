@@ -48,9 +48,15 @@ const (
 	LegacyAnnotationAllocatedFromPool = LegacyAnnotationPrefix + "ip-allocated-from-pool"
 
 	// AnnotationLastIPs is written by the controller: the addresses that the
-	// Service lost to an edit of the pools, comma separated. It gets them back
-	// first when they are free again.
+	// Service lost to an edit of the pools, comma separated; behind a semicolon
+	// those that stood in for them and were lost too. It gets them back first when
+	// they are free again.
 	AnnotationLastIPs = AnnotationPrefix + "last-ips"
+
+	// AnnotationSharedAs is written by the controller on a Service that has a
+	// sharing key and an address: a digest of what decided with whom it may share.
+	// It tells later which of two Services that share has been changed.
+	AnnotationSharedAs = AnnotationPrefix + "shared-as"
 )
 
 // AnnotationPauseRepairs of a Node, an RFC 3339 time at most a day ahead: until
