@@ -162,7 +162,7 @@ func exampleOf(pkg string, c row.Constant, examples []row.Reason) (string, error
 	return "", nil
 }
 
-const differencesHead = `<!-- Made by hack/generate from the rows of table tests in pkg/intent, pkg/plan and pkg/status. -->
+const differencesHead = `<!-- Made by hack/generate from the rows of table tests in pkg/intent, pkg/ipam, pkg/plan and pkg/status. -->
 # Where this product differs from MetalLB
 
 MetalLB's rules about what users write, one by one: first what is different here and

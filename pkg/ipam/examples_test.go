@@ -4,6 +4,7 @@ package ipam
 
 import (
 	"testing"
+	"time"
 
 	"metallb.io/metallb-frr/hack/docs/row"
 )
@@ -17,7 +18,7 @@ func TestReasonExamples(t *testing.T) {
 	}
 	first := map[string]row.Reason{}
 	for _, r := range reasonRows {
-		outcomes, _ := Assign(newIntent(r.pools(t), r.services...), nil)
+		outcomes, _ := Assign(newIntent(r.pools(t), r.services...), nil, time.Time{})
 		for _, o := range outcomes {
 			if _, seen := first[string(o.Reason)]; !seen {
 				first[string(o.Reason)] = row.Reason{Reason: string(o.Reason), Object: o.Service.Ref().String(), Message: o.Message}
