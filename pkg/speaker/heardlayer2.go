@@ -102,11 +102,12 @@ func (s *Speaker) announceFailed(svc *intent.Service, addr netip.Addr, wanted []
 }
 
 // tellFailures tells the Services that no node can announce since none has an
-// interface for them, where that is new to the node.
+// interface for them, where that is new to the node and it is the one assigned: not
+// every node tells each Service.
 func (s *Speaker) tellFailures(before *plan.Result) {
 	_, fresh := s.result.ChangedL2(before)
 	for _, d := range fresh {
-		if d.Reason != plan.NoMatchingLink {
+		if !d.Assigned {
 			continue
 		}
 		svc := s.intent.Service(d.Service)
