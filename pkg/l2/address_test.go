@@ -191,6 +191,19 @@ var transitions = []struct {
 		own(w.a, w, true, false)
 		settle(0)
 	}, Owner, Idle, []EventKind{TakenOver}, nil},
+	{"the link of a foreign owner's address goes and comes back", func(w world) {
+		w.l.change(func() { w.x.kernel[v4] = true })
+		own(w.a, w, true, false)
+		settle(500 * time.Millisecond)
+		w.a.is(Foreign)
+		links := w.a.links
+		w.a.links = nil
+		own(w.a, w, true, false)
+		w.a.is(Idle)
+		w.a.links = links
+		own(w.a, w, true, false)
+		settle(500 * time.Millisecond)
+	}, Foreign, Idle, []EventKind{ForeignOwner, ForeignOwner}, nil},
 }
 
 func TestTransitions(t *testing.T) {
