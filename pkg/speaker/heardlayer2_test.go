@@ -142,6 +142,23 @@ func TestLayer2LinesAndEvents(t *testing.T) {
 	}
 }
 
+// That links came back, and the addresses on them with them, is no news to anybody.
+func TestResumedAddressesAreNoNews(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHearing(t, "web")
+		h.runs(t)
+		for range linesAtOnce + 1 {
+			h.heardLayer2(l2.Event{Kind: l2.Resumed, Addr: addr4, Link: "eth0"}, named("web"))
+		}
+		if events := h.told(2 * burstTime); len(events)+len(h.lines) > 0 {
+			t.Errorf("events %q, logged %q; want neither", events, h.lines)
+		}
+		if len(h.debug) != linesAtOnce+1 || !strings.Contains(h.debug[0], `"address announced again" "node"="n1" "reason"="Resumed"`) {
+			t.Errorf("logged %q at the debug level", h.debug)
+		}
+	})
+}
+
 // The log has words for whatever can happen.
 func TestLayer2Words(t *testing.T) {
 	for kind := l2.Claimed; !strings.HasPrefix(kind.String(), "EventKind("); kind++ {
