@@ -220,14 +220,29 @@ func sameAddr(text string, a netip.Addr) bool {
 	return text == string(a.AppendTo(room[:0]))
 }
 
-// Covers reports whether each address that another node's object names is one of
-// a's: whoever announces those makes the object untrue. One that is being made
-// says nothing yet.
-func Covers(a Announced, other client.Object) bool {
+// Untrue reports whether another node's object is, since the node in Options.Node
+// announces a: each address that it names is one of a's or named by a third node's
+// object among same, those about the Service, and at least one is a's. So no address
+// stays without an object when it goes. One that names none, as those of MetalLB's
+// speakers, is untrue; one that is being made says nothing yet.
+func (s *ServiceStatuses) Untrue(a Announced, other client.Object, same []client.Object) bool {
 	l2, ok := other.(*v1beta1.ServiceL2Status)
-	return ok && l2.Status.Node != "" && !slices.ContainsFunc(l2.Status.Addresses, func(text string) bool {
-		return !slices.ContainsFunc(a.Addrs, func(addr netip.Addr) bool { return sameAddr(text, addr) })
-	})
+	if !ok || l2.Status.Node == "" || s.Own(other) {
+		return false
+	}
+	here := len(l2.Status.Addresses) == 0
+	for _, text := range l2.Status.Addresses {
+		switch {
+		case slices.ContainsFunc(a.Addrs, func(addr netip.Addr) bool { return sameAddr(text, addr) }):
+			here = true
+		case !slices.ContainsFunc(same, func(o client.Object) bool {
+			third, ok := o.(*v1beta1.ServiceL2Status)
+			return ok && !s.Own(o) && third.Status.Node != "" && third.Status.Node != l2.Status.Node && slices.Contains(third.Status.Addresses, text)
+		}):
+			return false
+		}
+	}
+	return here
 }
 
 func ownedBy(have client.Object, owner *metav1.OwnerReference) bool {

@@ -3,6 +3,7 @@
 package l2
 
 import (
+	"cmp"
 	"math/rand/v2"
 	"time"
 )
@@ -70,8 +71,10 @@ func (e *Engine) become(a *address, s State) {
 func (e *Engine) gain(a *address) {
 	_, heard := e.facts.Load().speakers[a.claimer]
 	switch {
-	case a.state == Releasing || a.ours:
+	case a.state == Releasing:
 		e.own(a, 0)
+	case a.ours:
+		e.own(a, cmp.Or(a.told, Resumed)) // told: the links went before that could be
 	case a.want.Held || heard:
 		e.own(a, TakenOver)
 	default:

@@ -190,7 +190,33 @@ var transitions = []struct {
 		w.a.links = links
 		own(w.a, w, true, false)
 		settle(0)
+	}, Owner, Idle, []EventKind{TakenOver, Resumed}, nil},
+	{"the link goes before the first frame, and comes back", func(w world) {
+		w.a.engine.mu.Lock()
+		w.a.engine.tokens.left = -DefaultRate / 10 // the pace is used up for 0.1 s
+		w.a.engine.mu.Unlock()
+		own(w.a, w, true, true)
+		links := w.a.links
+		w.a.links = nil
+		own(w.a, w, true, true)
+		w.a.is(Idle)
+		w.a.links = links
+		own(w.a, w, true, true)
+		settle(200 * time.Millisecond)
 	}, Owner, Idle, []EventKind{TakenOver}, nil},
+	{"the link of a foreign owner's address goes and comes back", func(w world) {
+		w.l.change(func() { w.x.kernel[v4] = true })
+		own(w.a, w, true, false)
+		settle(500 * time.Millisecond)
+		w.a.is(Foreign)
+		links := w.a.links
+		w.a.links = nil
+		own(w.a, w, true, false)
+		w.a.is(Idle)
+		w.a.links = links
+		own(w.a, w, true, false)
+		settle(500 * time.Millisecond)
+	}, Foreign, Idle, []EventKind{ForeignOwner, ForeignOwner}, nil},
 }
 
 func TestTransitions(t *testing.T) {

@@ -175,6 +175,7 @@ func (e *Engine) change(a *address, n *plan.Announcement, since time.Time) {
 	case !n.Own:
 		e.lose(a)
 	case len(a.ports) == 0:
+		a.stranger, a.backoff = MAC{}, 0 // it is news again when the links come back
 		e.become(a, Idle)
 	case a.state == Idle || a.state == Releasing:
 		e.gain(a)

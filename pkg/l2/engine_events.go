@@ -29,6 +29,8 @@ const (
 	ForeignOwner
 	// ForeignGone: no station has it any more; announced.
 	ForeignGone
+	// Resumed: announced again after its links were away; nothing else changed.
+	Resumed
 	// IPVSWithoutStrictARP: the kernel of Node answers for addresses that its
 	// speaker does not announce, as with kube-proxy in IPVS mode without
 	// strictARP. Addr is an example.
@@ -40,7 +42,7 @@ const (
 
 // String returns the name of the kind.
 func (k EventKind) String() string {
-	names := [...]string{"", "Claimed", "TakenOver", "Yielded", "TakenBack", "Contested", "ForeignOwner", "ForeignGone", "IPVSWithoutStrictARP", "LinkFailed"}
+	names := [...]string{"", "Claimed", "TakenOver", "Yielded", "TakenBack", "Contested", "ForeignOwner", "ForeignGone", "Resumed", "IPVSWithoutStrictARP", "LinkFailed"}
 	if k > 0 && int(k) < len(names) {
 		return names[k]
 	}

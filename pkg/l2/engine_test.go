@@ -111,6 +111,34 @@ func TestLinkFails(t *testing.T) {
 	})
 }
 
+// TestOnlyLinkComesBack: an address whose only link is made anew, and can be opened
+// only later, is ours again by itself, and that is told.
+func TestOnlyLinkComesBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		_, a, b, speakers := pair(t)
+		a.apply(speakers, ann(true, true, "a"))
+		settle(10 * time.Second)
+		a.mu.Lock()
+		a.fail = errors.New("no such device")
+		a.mu.Unlock()
+		d := Desired{Announcements: []plan.Announcement{ann(true, true, "a")}, Speakers: speakers, Links: []Link{{Name: "eth0", MAC: mac(0xaa), ARP: true}}}
+		if a.engine.Apply(d) == nil {
+			t.Error("no error though the link is not open")
+		}
+		settle(firstRetry / 2)
+		a.is(Idle)
+		a.told(TakenOver, LinkFailed)
+		a.mu.Lock()
+		a.fail = nil
+		a.mu.Unlock()
+		settle(2 * firstRetry)
+		a.is(Owner)
+		a.told(Resumed)
+		a.engine.Close()
+		b.engine.Close()
+	})
+}
+
 // TestFamilies: an address is answered on links of its family and its list only.
 func TestFamilies(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

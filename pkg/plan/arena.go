@@ -39,6 +39,8 @@ type standing struct {
 	score   int
 	// links are those to announce on, sorted; nil: all.
 	links []string
+	// noNDP: it is known that none of those can announce IPv6 addresses.
+	noNDP bool
 }
 
 // subnet is a prefix and the nodes that have it on a link to announce on.
@@ -149,8 +151,17 @@ func (a *arena) standing(key string, n *intent.Node) standing {
 	case n.Links != nil && !slices.ContainsFunc(n.Links, st.uses):
 		st.reason = NoMatchingLink
 	}
+	st.noNDP = n.Links != nil && !slices.ContainsFunc(n.Links, func(l intent.Link) bool { return st.uses(l) && slices.ContainsFunc(l.Prefixes, linkLocal) })
 	return st
 }
+
+// speaks reports whether, as far as is known, a node that has links to announce on
+// can announce an address there: one of IPv6 where NDP is answered.
+func (st *standing) speaks(addr netip.Addr) bool { return addr.Is4() || !st.noNDP }
+
+// linkLocal reports whether a prefix is in fe80::/10. Such a one is on every link
+// where NDP is answered, and says nothing of where an address belongs.
+func linkLocal(p netip.Prefix) bool { return p.Addr().Is6() && p.Addr().IsLinkLocalUnicast() }
 
 // uses reports whether a link of the node is one to announce on.
 func (st *standing) uses(l intent.Link) bool {
@@ -169,6 +180,9 @@ func (a *arena) subnets(c *contest) []subnet {
 				continue
 			}
 			for _, p := range l.Prefixes {
+				if linkLocal(p) {
+					continue
+				}
 				p = p.Masked()
 				if by[p] == nil {
 					by[p] = make([]bool, len(a.nodes))

@@ -52,6 +52,7 @@ var checkRows = []struct {
 	{"a pool in no subnet", twoNodes + pool("a", "192.0.2.0/25, 198.51.100.0/24, 'fd00::10-fd00::11'") + l2("x", "") + links("n1", "eth0 192.0.2.1/24") + links("n2", "eth0 198.51.100.1/25 fd00::1/64"), plan.AddressOutsideSubnets, "IPAddressPool a", "spec.addresses", "198.51.100.128/25", []string{"in no subnet of the nodes", "announce it over BGP"}},
 	{"a pool in the subnet of another node", twoNodes + pool("a", "192.0.2.0/24") + l2("x", on("n1")) + links("n1", "eth0 198.51.100.1/24") + links("n2", "eth0 192.0.2.1/24"), plan.AddressOutsideSubnets, "IPAddressPool a", "spec.addresses", "192.0.2.0/24", []string{"ARP or NDP"}},
 	{"a pool in the subnet of another interface", twoNodes + pool("a", "192.0.2.0/24") + l2("x", "interfaces: [eth1], "+on("n1")) + links("n1", "eth0 192.0.2.1/24", "eth1 198.51.100.1/24"), plan.AddressOutsideSubnets, "IPAddressPool a", "spec.addresses", "192.0.2.0/24", []string{"ARP or NDP"}},
+	{"a pool in a link-local prefix", twoNodes + pool("a", "'fe80::10-fe80::11'") + l2("x", "") + links("n1", "eth0 fe80::1/64") + links("n2", "eth0 fe80::2/64"), plan.AddressOutsideSubnets, "IPAddressPool a", "spec.addresses", "fe80::10/127", []string{"ARP or NDP"}},
 	{"aggregate of IPv6 with Local", base + ad("x", "aggregationLengthV6: 120") + service("one", "fd00::1", local, "n1") + service("two", "fd00::2", local, "n2"), plan.AggregateWithLocalPolicy, "BGPAdvertisement x", "spec.aggregationLengthV6", "", []string{"Service default/one, default/two,"}},
 }
 

@@ -30,7 +30,7 @@ func (e *elections) decide(s *intent.Service) Decision {
 	var others []string
 	for _, addr := range s.Addresses {
 		seat := e.seat(addr)
-		if seat.owner == e.facts.Name {
+		if seat.owner == e.facts.Name && c.standings[e.self].speaks(addr) {
 			d.Addresses = append(d.Addresses, addr)
 			continue
 		}
@@ -58,7 +58,7 @@ func (e *elections) askSelf(c *contest, s *intent.Service, d *Decision) {
 	case d.Reason == NodeNotSelected:
 		d.Message = fmt.Sprintf("no L2Advertisement that covers the Service selects node %s", name)
 	case d.Reason == NoMatchingLink:
-		d.Links = c.standings[e.self].links
+		d.Links, d.Assigned = c.standings[e.self].links, e.assigned(c, s)
 		d.Message = linksText(e.arena.nodes[e.self], c.standings[e.self].links)
 	case d.Reason != "":
 		d.Message = e.arena.nodes[e.self].Leaving.Message
@@ -69,6 +69,17 @@ func (e *elections) askSelf(c *contest, s *intent.Service, d *Decision) {
 	case s.Local && !s.ServingNodes[name]:
 		d.Reason, d.Message = NoLocalEndpoint, fmt.Sprintf("externalTrafficPolicy is Local and no endpoint on node %s can serve", name)
 	}
+}
+
+// assigned reports whether the node is the one to tell that it has no interface for
+// a Service: the first alive of those without.
+func (e *elections) assigned(c *contest, s *intent.Service) bool {
+	for _, i := range e.seat(s.Addresses[0]).hashed {
+		if c.standings[i].reason == NoMatchingLink && e.alive(e.arena.names[i]) {
+			return int(i) == e.self
+		}
+	}
+	return false
 }
 
 func linksText(n *intent.Node, wanted []string) string {
@@ -86,14 +97,28 @@ func linksText(n *intent.Node, wanted []string) string {
 func (e *elections) askSeat(seat *seat, c *contest, s *intent.Service) (intent.Reason, string) {
 	name := e.facts.Name
 	switch {
+	case !c.standings[e.self].speaks(seat.addr):
+		return NoMatchingLink, fmt.Sprintf("no interface of node %s that can announce has an IPv6 link-local address", name) + e.instead(seat, s)
 	case !slices.Contains(seat.order, name):
 		return NodeOutsideSubnet, fmt.Sprintf("no subnet of node %s holds %s, and one of node %s does", name, seat.addr, e.insider(seat))
 	case !e.alive(name):
 		return NodeNotAlive, fmt.Sprintf("the speaker of node %s does not count as alive, so others announce %s", name, seat.addr)
-	case !e.arena.serves(c, s, e.arena.at(seat.owner)):
+	case !e.arena.serves(c, s, seat.addr, e.arena.at(seat.owner)):
 		return OwnerServesOthers, fmt.Sprintf("node %s announces %s for %s and cannot announce this Service; give Services that share an address the same externalTrafficPolicy and L2Advertisements", seat.owner, seat.addr, e.sharers(s, []netip.Addr{seat.addr}))
 	}
 	return NotOwner, fmt.Sprintf("node %s announces %s", seat.owner, seat.addr)
+}
+
+// instead says, behind why the node cannot announce an address for a Service, who
+// does.
+func (e *elections) instead(seat *seat, s *intent.Service) string {
+	switch seat.owner {
+	case "":
+		return ""
+	case e.facts.Name:
+		return fmt.Sprintf("; the node announces %s for %s, with other interfaces", seat.addr, e.sharers(s, []netip.Addr{seat.addr}))
+	}
+	return fmt.Sprintf("; node %s announces %s", seat.owner, seat.addr)
 }
 
 // insider returns the best candidate that is known to be in the address's subnet.

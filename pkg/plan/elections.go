@@ -229,8 +229,8 @@ func (e *elections) held(addr netip.Addr, prev *elections, was bool) bool {
 	return e.facts.Held.Has(addr)
 }
 
-// revise decides anew about the Services that came, and about those that have a
-// touched seat.
+// revise decides anew about the Services that came, about those that have a touched
+// seat, and, where other nodes are alive, about those that no link of the node is for.
 func (e *elections) revise(prev *elections, gone, fresh []int, touched map[netip.Addr]*seat) {
 	again := map[int]bool{}
 	for _, i := range fresh {
@@ -244,6 +244,13 @@ func (e *elections) revise(prev *elections, gone, fresh []int, touched map[netip
 		for _, service := range s.services {
 			i, _ := find(e.services, service.Key)
 			again[i] = true
+		}
+	}
+	if !e.facts.Alive.Equal(prev.facts.Alive) {
+		for i := range e.decisions { // another node may be the one assigned
+			if e.decisions[i].Reason == NoMatchingLink {
+				again[i] = true
+			}
 		}
 	}
 	is := make([]int, 0, len(again))
@@ -277,5 +284,5 @@ func pick(decisions []Decision, indices []int) []Decision {
 }
 
 func (d *Decision) equal(o Decision) bool {
-	return d.Announce == o.Announce && d.Reason == o.Reason && d.Message == o.Message && slices.Equal(d.Addresses, o.Addresses)
+	return d.Announce == o.Announce && d.Reason == o.Reason && d.Message == o.Message && d.Assigned == o.Assigned && slices.Equal(d.Addresses, o.Addresses)
 }

@@ -60,11 +60,12 @@ func (a *Alive) Names() []string {
 }
 
 // ReadyNodes returns the nodes that count as alive where no speaker knows the
-// others: those that are Ready.
+// others: those that are Ready and whose speaker has published its links. A node
+// without a speaker, or with one that has not started, announces nothing.
 func ReadyNodes(c *intent.Config) *Alive {
 	a := NewAlive()
 	for _, n := range c.Nodes {
-		if n.Ready {
+		if n.Ready && n.Links != nil {
 			a.nodes[n.Name] = true
 		}
 	}

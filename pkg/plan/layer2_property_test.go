@@ -70,7 +70,7 @@ func (l *lan) node(name string) {
 	if !l.often(3) {
 		var list []string
 		for i := range l.IntN(4) {
-			list = append(list, fmt.Sprintf("eth%d %s", i, []string{"192.0.2.1/28", "192.0.2.17/28 fd00::1/64", "198.51.100.1/24"}[l.IntN(3)]))
+			list = append(list, fmt.Sprintf("eth%d %s", i, []string{"192.0.2.1/28", "192.0.2.17/28 fd00::1/64", "fe80::1/64 192.0.2.17/28 fd00::1/64", "fe80::1/64 198.51.100.1/24"}[l.IntN(4)]))
 		}
 		l.states[name] = links(name, list...)
 	}
@@ -253,6 +253,7 @@ func checkChangedL2(t *testing.T, before, after *plan.Result) int {
 func owners(t *testing.T, in *intent.Intent, facts func(string) plan.NodeFacts) (owners, orders map[netip.Addr]string) {
 	t.Helper()
 	owners, orders = map[netip.Addr]string{}, map[netip.Addr]string{}
+	assigned := map[intent.Key]string{}
 	for _, n := range in.Nodes {
 		r := plan.ForNode(nil, in, facts(n.Name))
 		own := map[netip.Addr]bool{}
@@ -276,6 +277,11 @@ func owners(t *testing.T, in *intent.Intent, facts func(string) plan.NodeFacts) 
 			}
 			if d.Announce != (len(d.Addresses) > 0) || d.Announce != (d.Reason == "") || d.Reason != "" && d.Message == "" {
 				t.Fatalf("%+v", d)
+			}
+			if d.Assigned && (assigned[d.Service] != "" || d.Reason != plan.NoMatchingLink) {
+				t.Fatalf("node %q and %s are assigned: %+v", assigned[d.Service], n.Name, d)
+			} else if d.Assigned {
+				assigned[d.Service] = n.Name
 			}
 		}
 		if d := cmp.Diff(own, served, cmp.Comparer(func(a, b netip.Addr) bool { return a == b })); d != "" {
@@ -305,6 +311,9 @@ func TestOneOwner(t *testing.T) {
 			all, orders := owners(t, in, facts(alive))
 			for a, order := range orders {
 				addresses++
+				if n := in.Node(all[a]); a.Is6() && n != nil && n.Links != nil && !slices.ContainsFunc(n.Links, answersNDP) {
+					t.Fatalf("%s: owner %s answers no NDP: %+v", a, n.Name, n.Links)
+				}
 				can := slices.ContainsFunc(strings.Fields(order), func(n string) bool { return slices.Contains(alive, n) && in.Node(n).Leaving == nil })
 				if can != (all[a] != "") {
 					t.Fatalf("%s: owner %q of %s, alive %v", a, all[a], order, alive)
@@ -336,6 +345,10 @@ func TestOneOwner(t *testing.T) {
 	if addresses == 0 || moved == 0 {
 		t.Errorf("%d addresses, %d moves: nothing was compared", addresses, moved)
 	}
+}
+
+func answersNDP(l intent.Link) bool {
+	return slices.ContainsFunc(l.Prefixes, func(p netip.Prefix) bool { return p.Addr().IsLinkLocalUnicast() })
 }
 
 func shuffle[T any](l *lan, list []T) {

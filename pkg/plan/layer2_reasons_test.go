@@ -29,6 +29,10 @@ var layer2Rows = []struct {
 	{"a node with the label", node("n1", ", labels: {node.kubernetes.io/exclude-from-external-load-balancers: ''}", "") + l2pool + every + service("s", "192.0.2.7", "", "n1"), "", plan.NodeExcluded, "exclude-from"},
 	{"another interface", l2base + links("n1", "eth0 192.0.2.1/24", "eth1 10.0.0.1/8") + l2("x", "interfaces: [eth3]") + l2("z", "interfaces: [eth2]") + service("s", "192.0.2.7", "", "n1"), "", plan.NoMatchingLink, "node n1 has none of the interfaces that the L2Advertisements name (eth2, eth3); it has eth0, eth1"},
 	{"no interface", l2base + links("n1") + every + service("s", "192.0.2.7", "", "n1"), "", plan.NoMatchingLink, "node n1 has no interface that can announce"},
+	{"no link-local address", l2base + links("n1", "eth0 192.0.2.1/24 fd00::1/64") + every + service("s", "fd00::7", "", "n1"), "", plan.NoMatchingLink, "no interface of node n1 that can announce has an IPv6 link-local address; node n2 announces fd00::7"},
+	{"a link-local address on another interface", l2base + links("n1", "eth0 fd00::1/64", "eth1 fe80::1/64") + l2("x", "interfaces: [eth0]") + service("s", "fd00::7", "", "n1"), "", plan.NoMatchingLink, "no interface of node n1 that can announce has an IPv6"},
+	{"a link-local address for another Service", l2base + links("n1", "eth0 fd00::1/64", "eth1 fe80::1/64") + l2("x", "interfaces: [eth0], serviceSelectors: [{matchLabels: {name: s}}], "+on("n1")) + l2("z", "interfaces: [eth1], serviceSelectors: [{matchLabels: {name: t}}], "+on("n1")) + service("s", "fd00::7", "", "n1") + service("t", "fd00::7", "", "n1"), "", plan.NoMatchingLink, "link-local address; the node announces fd00::7 for Service default/t, with other interfaces"},
+	{"no link-local address on any node", l2base + links("n1", "eth0 fd00::1/64") + l2("x", on("n1")) + service("s", "fd00::7", "", "n1"), "", plan.NoMatchingLink, "link-local address"},
 	{"no endpoint", l2base + every + service("s", "192.0.2.7", ""), "", plan.NoEndpoint, "no endpoint"},
 	{"no endpoint here", l2base + every + service("s", "192.0.2.7", local, "n2"), "", plan.NoLocalEndpoint, "no endpoint on node n1"},
 	{"no endpoint here, and the owner for another", l2base + every + service("s", "192.0.2.8", local, "n2") + service("t", "192.0.2.8", local, "n1"), "", plan.NoLocalEndpoint, "; the node announces 192.0.2.8 for Service default/t, at the same address"},
@@ -72,6 +76,7 @@ func TestLayer2DecisionToAnnounce(t *testing.T) {
 		"one address":                {l2base + every + service("s", "192.0.2.8", "", "n2"), "", "[192.0.2.8]", ""},
 		"one of two":                 {l2base + every + service("s", "192.0.2.8 fd00::7", "", "n2"), "", "[192.0.2.8]", "node n2 announces fd00::7"},
 		"both, since others died":    {l2base + every + service("s", "192.0.2.8 fd00::7", "", "n2"), "n1", "[192.0.2.8 fd00::7]", ""},
+		"one, for want of NDP":       {l2base + links("n1", "eth0 192.0.2.1/24") + every + service("s", "192.0.2.8 fd00::7", "", "n2"), "n1", "[192.0.2.8]", "no interface of node n1 that can announce has an IPv6 link-local address"},
 		"Local":                      {l2base + every + service("s", "192.0.2.7", local, "n1", "n2"), "", "[192.0.2.7]", ""},
 		"the other protocol as well": {l2base + every + ad("x", "") + peer("tor1", "10.0.0.1", "") + service("s", "192.0.2.8", "", "n2"), "", "[192.0.2.8]", ""},
 	} {

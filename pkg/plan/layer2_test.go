@@ -161,6 +161,75 @@ func TestCandidates(t *testing.T) {
 	}
 }
 
+// Of IPv6 addresses those nodes are candidates that answer NDP, as far as is known:
+// with a link-local address on an interface to announce on. The order is n2 n3 n1 for
+// fd00::7 where nothing else counts.
+func TestCandidatesForIPv6(t *testing.T) {
+	const one, two, three = "eth0 fe80::1/64 192.0.2.1/24 fd00::1/64", "eth0 fe80::2/64 192.0.2.2/24 fd00::2/64", "eth0 fe80::3/64 192.0.2.3/24 fd00::3/64"
+	for _, row := range []struct{ name, addr, manifests, want string }{
+		{"all answer", "fd00::7", links("n1", one) + links("n2", two) + links("n3", three) + every, "n2 n3 n1"},
+		{"one does not", "fd00::7", links("n1", one) + links("n2", "eth0 192.0.2.2/24 fd00::2/64") + links("n3", three) + every, "n3 n1"},
+		{"it does for IPv4", "192.0.2.9", links("n1", one) + links("n2", "eth0 192.0.2.2/24 fd00::2/64") + links("n3", three) + every, "n2 n1 n3"},
+		{"one does on another interface", "fd00::7", links("n1", one) + links("n2", "eth0 fd00::2/64", "eth1 fe80::2/64") + links("n3", three) + l2("x", "interfaces: [eth0]"), "n3 n1"},
+		{"one does on one of two", "fd00::7", links("n1", one) + links("n2", "eth0 fd00::2/64", "eth1 fe80::2/64") + links("n3", three) + every, "n2 n3 n1"},
+		{"of one nothing is known", "fd00::7", links("n1", one) + links("n3", three) + every, "n2 n3 n1"},
+		{"the one in the subnet does not", "fd00::7", links("n1", "eth0 fe80::1/64") + links("n2", "eth0 fd00::2/64") + links("n3", "eth0 fe80::3/64") + every, "n3 n1"},
+		{"none does", "fd00::7", links("n1", "eth0 fd00::1/64") + links("n2", "eth0 192.0.2.2/24") + links("n3", "eth0 fd00::3/64") + every, ""},
+		{"a link-local prefix is no subnet", "fe80::7", pool("b", "'fe80::/64'") + links("n1", "eth0 fe80::1/64") + links("n2", "eth0 fe80::2/128") + links("n3", "eth0 fe80::3/128") + every, "n1 n3 n2"},
+	} {
+		in := intent.Resolve(nil, read(t, l2base+row.manifests+service("s", row.addr, "", "n1")))
+		if got, order := owner(t, in, row.addr, nil); order != row.want || got != strings.SplitN(row.want, " ", 2)[0] {
+			t.Errorf("%s: owner %q, order %q; want %q", row.name, got, order, row.want)
+		}
+	}
+}
+
+// Of the nodes without an interface for a Service one is assigned: the first alive by
+// hash for its first address. The order is n3 n1 n2 for 192.0.2.7.
+func TestAssigned(t *testing.T) {
+	none := links("n1", "eth0 192.0.2.1/24") + links("n2", "eth0 192.0.2.2/24") + links("n3", "eth0 192.0.2.3/24")
+	asked := l2("x", "interfaces: [eth1]")
+	for _, row := range []struct{ name, manifests, addrs, alive, want string }{
+		{"no node has it", none + asked, "192.0.2.7", "", "n3"},
+		{"the first is not alive", none + asked, "192.0.2.7", "n1 n2", "n1"},
+		{"nobody is", none + asked, "192.0.2.7", "nobody", ""},
+		{"the second address counts for nothing", none + asked, "192.0.2.7 fd00::7", "", "n3"},
+		{"the first has it", links("n1", "eth0 192.0.2.1/24") + links("n2", "eth0 192.0.2.2/24") + links("n3", "eth1 192.0.2.3/24") + asked, "192.0.2.7", "", "n1"},
+		{"of the first nothing is known", links("n1", "eth0 192.0.2.1/24") + links("n2", "eth0 192.0.2.2/24") + asked, "192.0.2.7", "", "n1"},
+		{"the first is not selected", none + l2("x", "interfaces: [eth1], "+on("n2")), "192.0.2.7", "", "n2"},
+		{"all have it", none + every, "192.0.2.7", "", ""},
+		{"an address of IPv6 and no NDP", none + every, "fd00::7", "", ""},
+	} {
+		in := intent.Resolve(nil, read(t, l2base+row.manifests+service("s", row.addrs, "")))
+		var got []string
+		for _, n := range in.Nodes {
+			if at(t, in, n.Name, aliveOf(row.alive)).L2[0].Assigned {
+				got = append(got, n.Name)
+			}
+		}
+		if strings.Join(got, " ") != row.want {
+			t.Errorf("%s: assigned %v, want %s", row.name, got, row.want)
+		}
+	}
+}
+
+// Who is assigned changes with who is alive, also where nothing else does.
+func TestAssignedFollowsTheAlive(t *testing.T) {
+	in := intent.Resolve(nil, read(t, l2base+links("n1", "eth0 192.0.2.1/24")+links("n3", "eth0 192.0.2.3/24")+l2("x", "interfaces: [eth1], nodeSelectors: [{matchLabels: {kubernetes.io/hostname: n1}}, {matchLabels: {kubernetes.io/hostname: n3}}]")+service("s", "192.0.2.7", "", "n1")))
+	var r *plan.Result
+	for _, row := range []struct {
+		alive   string
+		want    bool
+		changes int
+	}{{"n1 n2 n3", false, 1}, {"n1 n2", true, 1}, {"n1", true, 0}, {"n1 n3", false, 1}} {
+		before := r
+		r = plan.ForNode(before, in, plan.NodeFacts{Name: "n1", Forwarding: true, Alive: aliveOf(row.alive)})
+		if _, fresh := r.ChangedL2(before); r.L2[0].Assigned != row.want || len(fresh) != row.changes {
+			t.Errorf("alive %s: %+v, %d changed; want assigned %v, %d", row.alive, r.L2[0], len(fresh), row.want, row.changes)
+		}
+	}
+}
+
 // Services that share an address have one owner, which serves as many of them as
 // can be.
 func TestSharedAddress(t *testing.T) {
@@ -209,9 +278,12 @@ func TestAnnouncementLinks(t *testing.T) {
 	}
 }
 
+// n5 is Ready and has no speaker, or one that has not started; that of n4 has found
+// no interface.
 func TestReadyNodes(t *testing.T) {
 	status := func(s string) string { return "conditions: [{type: Ready, status: '" + s + "'}]" }
-	in := intent.Resolve(nil, read(t, node("n1", "", status("True"))+node("n2", "", status("Unknown"))+node("n3", "", "")+node("n4", "", status("True"))))
+	in := intent.Resolve(nil, read(t, node("n1", "", status("True"))+node("n2", "", status("Unknown"))+node("n3", "", "")+node("n4", "", status("True"))+node("n5", "", status("True"))+
+		links("n1", "eth0 192.0.2.1/24")+links("n2", "eth0 192.0.2.2/24")+links("n3", "eth0 192.0.2.3/24")+links("n4")))
 	if got := plan.ReadyNodes(in.Config).Names(); !slices.Equal(got, []string{"n1", "n4"}) {
 		t.Errorf("%v", got)
 	}

@@ -62,7 +62,9 @@ func (a *arena) reach(key string) *netipx.IPSet {
 				continue
 			}
 			for _, p := range l.Prefixes {
-				b.AddPrefix(p.Masked())
+				if !linkLocal(p) {
+					b.AddPrefix(p.Masked())
+				}
 			}
 		}
 	}

@@ -35,13 +35,15 @@ const (
 	// family and that an advertisement names.
 	NoSession intent.Reason = "NoSession"
 	// NoMatchingLink: the node has none of the interfaces that the
-	// L2Advertisements name.
+	// L2Advertisements name, or none of them that can announce has what the
+	// address needs: an IPv6 link-local address for NDP.
 	NoMatchingLink intent.Reason = "NoMatchingLink"
 	// NodeOutsideSubnet: the node is in none of the address's subnets, and
 	// another one that can announce it is.
 	NodeOutsideSubnet intent.Reason = "NodeOutsideSubnet"
 	// NodeNotAlive: the node's speaker is no member yet or, where speakers do
-	// not know each other, the node is not Ready.
+	// not know each other, the node is not Ready or its speaker has not published
+	// its links.
 	NodeNotAlive intent.Reason = "NodeNotAlive"
 	// NotOwner: another node that is alive comes before this one.
 	NotOwner intent.Reason = "NotOwner"

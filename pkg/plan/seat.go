@@ -21,7 +21,7 @@ import (
 type seat struct {
 	addr     netip.Addr
 	services []*intent.Service // that have the address, sorted by key
-	hashed   []int32           // arena.hashed; nil: nobody asked yet
+	hashed   []int32           // arena.hashed; nil: no Service is in a contest
 	// contest is that of all who vote; nil: nobody does.
 	contest *contest
 	order   []string // the candidates, the best first, and then who is leaving
@@ -37,12 +37,18 @@ func (a *arena) newSeat(addr netip.Addr, services []*intent.Service, hashed []in
 	var contests []*contest
 	for _, service := range services {
 		c, _, _ := a.enter(service)
-		if c == nil || !service.Serving {
+		if c == nil {
+			continue
+		}
+		if s.hashed == nil {
+			s.hashed = a.hashed(addr)
+		}
+		if !service.Serving {
 			continue
 		}
 		voted := false
 		for i := range votes {
-			if a.serves(c, service, i) {
+			if a.serves(c, service, addr, i) {
 				votes[i]++
 				voted = true
 			}
@@ -56,9 +62,6 @@ func (a *arena) newSeat(addr netip.Addr, services []*intent.Service, hashed []in
 	}
 	s.contest = a.union(contests)
 	a.keepInside(s, votes)
-	if s.hashed == nil {
-		s.hashed = a.hashed(addr)
-	}
 	s.order = a.ranked(s, votes)
 	for _, i := range s.hashed {
 		if s.contest.standings[i].leaving {
@@ -69,9 +72,11 @@ func (a *arena) newSeat(addr netip.Addr, services []*intent.Service, hashed []in
 	return s
 }
 
-// serves reports whether a node can announce a Service of the contest.
-func (a *arena) serves(c *contest, s *intent.Service, node int) bool {
-	return c.standings[node].reason == "" && (!s.Local || s.ServingNodes[a.names[node]])
+// serves reports whether a node can announce an address for a Service of the
+// contest.
+func (a *arena) serves(c *contest, s *intent.Service, addr netip.Addr, node int) bool {
+	st := &c.standings[node]
+	return st.reason == "" && st.speaks(addr) && (!s.Local || s.ServingNodes[a.names[node]])
 }
 
 // keepInside takes their votes from the nodes that are known to be in other

@@ -175,6 +175,12 @@ type Decision struct {
 	Addresses []netip.Addr
 	Peers     []string
 	// Links are the interfaces that the L2Advertisements name, where the Reason is
-	// NoMatchingLink; nil: they name none, and the node has none that can.
+	// NoMatchingLink and the node has none of them; nil: they name none, and the
+	// node has none that can.
 	Links []string
+	// Assigned, where the Reason is NoMatchingLink: of the nodes without such an
+	// interface the node is the first alive by hash for the Service's first
+	// address, the one that would announce if it had one. Where nobody has, it is
+	// MetalLB's assigned node.
+	Assigned bool
 }

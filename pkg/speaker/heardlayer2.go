@@ -42,6 +42,7 @@ var layer2Words = map[l2.EventKind]struct{ message, why string }{
 	l2.TakenOver:            {"address taken over", "another node announced it"},
 	l2.TakenBack:            {"address taken back", "the node that it was left to is silent"},
 	l2.ForeignGone:          {"address announced", "no other station has it any more"},
+	l2.Resumed:              {"address announced again", "its interfaces are back"},
 	l2.YieldedTo:            {"address left to another node", "that node comes first for it and announces it"},
 	l2.Contested:            {"address contested", "another station claims it too; this node defends it"},
 	l2.ForeignOwner:         {"address not announced", "a station that is no speaker has it; it is asked for again, and announced when nobody answers"},
@@ -102,11 +103,12 @@ func (s *Speaker) announceFailed(svc *intent.Service, addr netip.Addr, wanted []
 }
 
 // tellFailures tells the Services that no node can announce since none has an
-// interface for them, where that is new to the node.
+// interface for them, where that is new to the node and it is the one assigned: not
+// every node tells each Service.
 func (s *Speaker) tellFailures(before *plan.Result) {
 	_, fresh := s.result.ChangedL2(before)
 	for _, d := range fresh {
-		if d.Reason != plan.NoMatchingLink {
+		if !d.Assigned {
 			continue
 		}
 		svc := s.intent.Service(d.Service)

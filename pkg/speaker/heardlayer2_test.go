@@ -142,6 +142,23 @@ func TestLayer2LinesAndEvents(t *testing.T) {
 	}
 }
 
+// That links came back, and the addresses on them with them, is no news to anybody.
+func TestResumedAddressesAreNoNews(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHearing(t, "web")
+		h.runs(t)
+		for range linesAtOnce + 1 {
+			h.heardLayer2(l2.Event{Kind: l2.Resumed, Addr: addr4, Link: "eth0"}, named("web"))
+		}
+		if events := h.told(2 * burstTime); len(events)+len(h.lines) > 0 {
+			t.Errorf("events %q, logged %q; want neither", events, h.lines)
+		}
+		if len(h.debug) != linesAtOnce+1 || !strings.Contains(h.debug[0], `"address announced again" "node"="n1" "reason"="Resumed"`) {
+			t.Errorf("logged %q at the debug level", h.debug)
+		}
+	})
+}
+
 // The log has words for whatever can happen.
 func TestLayer2Words(t *testing.T) {
 	for kind := l2.Claimed; !strings.HasPrefix(kind.String(), "EventKind("); kind++ {
@@ -270,7 +287,8 @@ func TestAnnounceFailed(t *testing.T) {
 }
 
 // Who has no interface for an address that nobody else can announce either says so
-// when that begins. Where another node can, there is nothing to tell.
+// when that begins and it is the first alive by hash: n2 comes before n1. Where another
+// node can, there is nothing to tell.
 func TestFailuresOfAPass(t *testing.T) {
 	const manifests = `
 apiVersion: v1
@@ -314,26 +332,34 @@ kind: ConfigurationState
 metadata: {name: speaker-n2, namespace: metallb-system}
 status: {links: [{name: ethX}]}
 `
-	pass := func(s *Speaker, other string) {
+	pass := func(s *Speaker, other string, alive *plan.Alive) {
 		snapshot, err := intent.ReadYAML(strings.NewReader(strings.Replace(manifests, "ethX", other, 1)), "metallb-system")
 		if err != nil {
 			t.Fatal(err)
 		}
 		before := s.result
 		s.intent = intent.Resolve(s.intent, snapshot)
-		s.result = plan.ForNode(before, s.intent, plan.NodeFacts{Name: "n1", Forwarding: true})
+		s.result = plan.ForNode(before, s.intent, plan.NodeFacts{Name: "n1", Forwarding: true, Alive: alive})
 		s.tellFailures(before)
 	}
 	synctest.Test(t, func(t *testing.T) {
 		h := newHearing(t, "web")
 		h.runs(t)
-		for _, c := range []struct{ situation, other, want string }{
-			{"the other node has the interface", "eth7", ""},
-			{"it has another", "eth1", `web: Warning announceFailed the interfaces requested for LB IP "192.0.2.1" do not exist on the assigned node "n1", or cannot announce: eth7`},
-			{"nothing changes", "eth1", ""},
-			{"the interface is back", "eth7", ""},
+		both, alone := plan.NewAlive("n1", "n2"), plan.NewAlive("n1")
+		for _, c := range []struct {
+			situation, other string
+			alive            *plan.Alive
+			want             string
+		}{
+			{"the other node has the interface", "eth7", both, ""},
+			{"it is not alive", "eth7", alone, ""},
+			{"it has another, and tells", "eth1", both, ""},
+			{"it is not alive and has another", "eth1", alone, `web: Warning announceFailed the interfaces requested for LB IP "192.0.2.1" do not exist on the assigned node "n1", or cannot announce: eth7`},
+			{"nothing changes", "eth1", alone, ""},
+			{"the other node is back", "eth1", both, ""},
+			{"the interface is back", "eth7", both, ""},
 		} {
-			pass(h.Speaker, c.other)
+			pass(h.Speaker, c.other, c.alive)
 			if got := strings.Join(h.told(2*burstTime), "\n"); c.want == "" && got != "" || !strings.HasPrefix(got, c.want) {
 				t.Errorf("%s: told %q, want %q", c.situation, got, c.want)
 			}

@@ -11,7 +11,8 @@ import (
 
 // l2Statuses keeps the node's ServiceL2Statuses as its engine announces. One of
 // another node about the same Service goes when all addresses that it names are
-// announced here: that node may be dead.
+// announced here, or some are and third nodes' objects name the others: that node
+// may be dead.
 type l2Statuses struct {
 	*serviceWriter
 	latest atomic.Pointer[[]answered]

@@ -166,6 +166,35 @@ func TestServiceL2StatusesOfDeadNodes(t *testing.T) {
 	stop()
 }
 
+// A node of both addresses of Services died, and they are not all announced here.
+func TestServiceL2StatusOfADeadNodeWhoseAddressesWentApart(t *testing.T) {
+	w := newStatusWorld(t)
+	w.left("n2", "apart", "10.0.0.1", "2001:db8::1") // dead
+	w.left("n3", "apart", "2001:db8::1")
+	w.left("n2", "elsewhere", "10.0.0.2", "2001:db8::2") // dead, and nothing of it is announced here
+	w.left("n3", "elsewhere", "2001:db8::2")
+	w.left("n4", "elsewhere", "10.0.0.2")
+	w.left("n2", "twice", "10.0.0.3", "2001:db8::3") // the same node says it once more
+	w.left("n2", "twice", "2001:db8::3")
+	first := w.left("n2", "nobody", "10.0.0.4", "2001:db8::4") // two dead nodes, and nobody has the other address
+	second := w.left("n3", "nobody", "10.0.0.4", "2001:db8::4")
+	s, stop := w.layer2("u1")
+	s.says("apart 10.0.0.1", "elsewhere 10.0.0.12", "nobody 10.0.0.4", "twice 10.0.0.3")
+	want := []string{
+		"n1 default/apart 10.0.0.1@ u1", "n3 default/apart 2001:db8::1@ old",
+		"n1 default/elsewhere 10.0.0.12@ u1", "n2 default/elsewhere 10.0.0.2,2001:db8::2@ old", "n3 default/elsewhere 2001:db8::2@ old", "n4 default/elsewhere 10.0.0.2@ old",
+		"n1 default/twice 10.0.0.3@ u1", "n2 default/twice 10.0.0.3,2001:db8::3@ old", "n2 default/twice 2001:db8::3@ old",
+		"n1 default/nobody 10.0.0.4@ u1", "n2 default/nobody 10.0.0.4,2001:db8::4@ old",
+	}
+	if first.Name < second.Name { // one of them stays, so that it is known that somebody had it
+		want[len(want)-1] = "n3 default/nobody 10.0.0.4,2001:db8::4@ old"
+	}
+	w.awaitL2("each announces one of two", want...)
+	time.Sleep(2 * statusPause)
+	w.awaitL2("some time later", want...)
+	stop()
+}
+
 // Another node's object stays until one of our own says who announces.
 func TestServiceL2StatusIsWrittenBeforeOthersAreRemoved(t *testing.T) {
 	w := newStatusWorld(t)

@@ -53,11 +53,12 @@ func newNews(o Options) *news {
 	}
 }
 
-// log writes an event's line, or folds it into one with others.
+// log writes an event's line, or folds it into one with others. That an address is
+// announced again where it was is no news: its line is at the debug level.
 func (n *news) log(ev l2.Event, services []*intent.Service) {
 	log, kind := n.logger, ev.Kind.String()
-	again := ev.Kind == l2.LinkFailed && !n.once(notice{reason: kind, node: ev.Link, message: fmt.Sprint(ev.Err)}, sayAgain)
-	if again || !n.single(kind, ev.Addr, ev.Took) {
+	known := ev.Kind == l2.Resumed || ev.Kind == l2.LinkFailed && !n.once(notice{reason: kind, node: ev.Link, message: fmt.Sprint(ev.Err)}, sayAgain)
+	if known || !n.single(kind, ev.Addr, ev.Took) {
 		log = log.V(1)
 	}
 	if !log.Enabled() {

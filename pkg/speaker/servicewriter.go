@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"iter"
+	"slices"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -207,18 +208,29 @@ func (s *serviceWriter) differences(wanted iter.Seq[cluster.Announced], have []c
 			all = append(all, w)
 			continue
 		}
-		for _, o := range same {
-			switch {
-			case s.objects.Own(o) || !cluster.Covers(a, o):
-			case s.removed[o.GetName()].IsZero():
-				all = append(all, statusWrite{service: a.Service, have: o})
-			default:
-				later = true
-			}
-		}
+		gone, again := s.untrue(a, same)
+		all, later = append(all, gone...), later || again
 	}
 	remove(have[at:])
 	return all, later
+}
+
+// untrue returns the removals of those of the objects about a's Service that are
+// other nodes' and untrue, and whether there are some to be removed later. What one
+// that goes names does not make another untrue.
+func (s *serviceWriter) untrue(a cluster.Announced, same []client.Object) (gone []statusWrite, later bool) {
+	stay := slices.Clone(same)
+	for _, o := range same {
+		switch {
+		case !s.objects.Untrue(a, o, stay):
+		case s.removed[o.GetName()].IsZero():
+			gone = append(gone, statusWrite{service: a.Service, have: o})
+			stay = slices.DeleteFunc(stay, func(other client.Object) bool { return other == o })
+		default:
+			later = true
+		}
+	}
+	return gone, later
 }
 
 // choose returns which of the node's objects about one Service stays, if one can,
