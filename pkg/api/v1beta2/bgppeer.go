@@ -36,10 +36,10 @@ type BGPPeer struct {
 // +kubebuilder:validation:XValidation:rule="(has(self.enableGracefulRestart) && self.enableGracefulRestart) == (has(oldSelf.enableGracefulRestart) && oldSelf.enableGracefulRestart)",message="EnableGracefulRestart cannot be changed after creation"
 // +kubebuilder:validation:XValidation:rule="(has(self.peerASN) && self.peerASN != 0) || has(self.dynamicASN)",message="peerASN is missing; write the router's AS number, 1 to 4294967295, or set dynamicASN to internal or external"
 // +kubebuilder:validation:XValidation:rule="!((has(self.peerASN) && self.peerASN != 0) && has(self.dynamicASN))",message="peerASN and dynamicASN exclude each other; keep one of the two"
-// +kubebuilder:validation:XValidation:rule="(has(self.peerAddress) && self.peerAddress != '') || (has(self.interface) && self.interface != '')",message="invalid BGPPeer address: missing; write the router's IPv4 or IPv6 address as peerAddress, or the interface of an unnumbered session"
-// +kubebuilder:validation:XValidation:rule="!((has(self.peerAddress) && self.peerAddress != '') && (has(self.interface) && self.interface != ''))",message="peerAddress and interface exclude each other; keep one of the two"
+// +kubebuilder:validation:XValidation:rule="(has(self.peerAddress) && size(self.peerAddress) > 0) || (has(self.interface) && size(self.interface) > 0)",message="invalid BGPPeer address: missing; write the router's IPv4 or IPv6 address as peerAddress, or the interface of an unnumbered session"
+// +kubebuilder:validation:XValidation:rule="!((has(self.peerAddress) && size(self.peerAddress) > 0) && (has(self.interface) && size(self.interface) > 0))",message="peerAddress and interface exclude each other; keep one of the two"
 // +kubebuilder:validation:XValidation:rule="!(has(self.ebgpMultiHop) && self.ebgpMultiHop && !has(self.dynamicASN) && has(self.peerASN) && self.peerASN == self.myASN)",message="ebgpMultiHop is for eBGP, and peerASN and myASN are the same; remove it: iBGP sessions may span hops anyway"
-// +kubebuilder:validation:XValidation:rule="!(has(self.password) && self.password != '' && has(self.passwordSecret) && has(self.passwordSecret.name) && self.passwordSecret.name != '')",message="password and passwordSecret exclude each other; keep the secret and remove the password"
+// +kubebuilder:validation:XValidation:rule="!(has(self.password) && size(self.password) > 0 && has(self.passwordSecret) && has(self.passwordSecret.name) && size(self.passwordSecret.name) > 0)",message="password and passwordSecret exclude each other; keep the secret and remove the password"
 // +kubebuilder:validation:XValidation:rule="!has(self.holdTime) || !has(self.keepaliveTime) || !self.holdTime.matches('^(0|([0-9]+([.][0-9]*)?(ns|us|ms|s|m|h))+)$') || !self.keepaliveTime.matches('^(0|([0-9]+([.][0-9]*)?(ns|us|ms|s|m|h))+)$') || duration(self.keepaliveTime) <= duration(self.holdTime)",message="keepaliveTime must be at most holdTime; a third of it is usual"
 type BGPPeerSpec struct {
 	// myASN is the AS number of the nodes' end of the session. 1 to
@@ -75,7 +75,7 @@ type BGPPeerSpec struct {
 	// is set.
 	// +optional
 	// +kubebuilder:validation:MaxLength=64
-	// +kubebuilder:validation:XValidation:rule="self == '' || self.matches('^((((2[0-4]|1[0-9]|[1-9]?)[0-9]|25[0-5])[.]){3}((2[0-4]|1[0-9]|[1-9]?)[0-9]|25[0-5])|[0-9a-fA-F]*:[0-9a-fA-F:]*:[0-9a-fA-F:.]*)$')",message="invalid BGPPeer address; write one IPv4 or IPv6 address, such as 192.0.2.1 or 2001:db8::1"
+	// +kubebuilder:validation:XValidation:rule="size(self) == 0 || self.matches('^((((2[0-4]|1[0-9]|[1-9]?)[0-9]|25[0-5])[.]){3}((2[0-4]|1[0-9]|[1-9]?)[0-9]|25[0-5])|[0-9a-fA-F]*:[0-9a-fA-F:]*:[0-9a-fA-F:.]*)$')",message="invalid BGPPeer address; write one IPv4 or IPv6 address, such as 192.0.2.1 or 2001:db8::1"
 	PeerAddress string `json:"peerAddress,omitempty"`
 
 	// interface is the name of the nodes' interface to the router, for an
@@ -89,7 +89,7 @@ type BGPPeerSpec struct {
 	// kernel chooses.
 	// +optional
 	// +kubebuilder:validation:MaxLength=64
-	// +kubebuilder:validation:XValidation:rule="self == '' || self.matches('^((((2[0-4]|1[0-9]|[1-9]?)[0-9]|25[0-5])[.]){3}((2[0-4]|1[0-9]|[1-9]?)[0-9]|25[0-5])|[0-9a-fA-F]*:[0-9a-fA-F:]*:[0-9a-fA-F:.]*)$')",message="write an address of the node, of the same family as peerAddress"
+	// +kubebuilder:validation:XValidation:rule="size(self) == 0 || self.matches('^((((2[0-4]|1[0-9]|[1-9]?)[0-9]|25[0-5])[.]){3}((2[0-4]|1[0-9]|[1-9]?)[0-9]|25[0-5])|[0-9a-fA-F]*:[0-9a-fA-F:]*:[0-9a-fA-F:.]*)$')",message="write an address of the node, of the same family as peerAddress"
 	SourceAddress string `json:"sourceAddress,omitempty"`
 
 	// peerPort is the router's TCP port. 1 to 16384.
@@ -134,7 +134,7 @@ type BGPPeerSpec struct {
 	// addresses. All peers of a node must have the same.
 	// +optional
 	// +kubebuilder:validation:MaxLength=64
-	// +kubebuilder:validation:XValidation:rule="self == '' || self.matches('^((((2[0-4]|1[0-9]|[1-9]?)[0-9]|25[0-5])[.]){3}((2[0-4]|1[0-9]|[1-9]?)[0-9]|25[0-5])|[0-9a-fA-F]*:[0-9a-fA-F:]*:[0-9a-fA-F:.]*)$')",message="write it as an IPv4 address, such as 192.0.2.1; it identifies the node and need not be reachable"
+	// +kubebuilder:validation:XValidation:rule="size(self) == 0 || self.matches('^((((2[0-4]|1[0-9]|[1-9]?)[0-9]|25[0-5])[.]){3}((2[0-4]|1[0-9]|[1-9]?)[0-9]|25[0-5])|[0-9a-fA-F]*:[0-9a-fA-F:]*:[0-9a-fA-F:.]*)$')",message="write it as an IPv4 address, such as 192.0.2.1; it identifies the node and need not be reachable"
 	RouterID string `json:"routerID,omitempty"`
 
 	// nodeSelectors select the nodes that hold a session with the router, by
