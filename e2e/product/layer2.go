@@ -239,25 +239,13 @@ func startLANRequests(ctx context.Context, c *lab.Client, to netip.AddrPort) *la
 
 func (r *lanRequests) run(ctx context.Context, client *http.Client) {
 	defer close(r.done)
-	var wg sync.WaitGroup
-	defer wg.Wait()
-	tick := time.NewTicker(lanRequestPause)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-			wg.Go(func() {
-				began := time.Now()
-				// What is under way when the watch stops is finished.
-				_, err := Get(context.WithoutCancel(ctx), client, "http://"+r.to.String()+"/")
-				r.mu.Lock()
-				defer r.mu.Unlock()
-				r.made = append(r.made, lanRequest{began, err})
-			})
-		}
-	}
+	each(ctx, lanRequestPause, func(ctx context.Context, _ time.Time) {
+		began := time.Now() // not when it was due: the machine may be late
+		_, err := Get(ctx, client, "http://"+r.to.String()+"/")
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.made = append(r.made, lanRequest{began, err})
+	})
 }
 
 func (r *lanRequests) stop() {

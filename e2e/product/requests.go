@@ -141,6 +141,18 @@ func StartStream(ctx context.Context, c *lab.Client, url string, pause, limit ti
 
 func (s *Stream) run(ctx context.Context, client *http.Client, url string, pause time.Duration) {
 	defer close(s.done)
+	each(ctx, pause, func(ctx context.Context, began time.Time) {
+		node, err := Get(ctx, client, url)
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.count++
+		s.tally.add(node, err, began)
+	})
+}
+
+// each calls do every pause, beside each other, until ctx ends. It returns when all
+// have: what is under way is finished, and has a context that does not end.
+func each(ctx context.Context, pause time.Duration, do func(ctx context.Context, began time.Time)) {
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	tick := time.NewTicker(pause)
@@ -150,14 +162,7 @@ func (s *Stream) run(ctx context.Context, client *http.Client, url string, pause
 		case <-ctx.Done():
 			return
 		case began := <-tick.C:
-			wg.Go(func() {
-				// What is under way when the stream stops is finished.
-				node, err := Get(context.WithoutCancel(ctx), client, url)
-				s.mu.Lock()
-				defer s.mu.Unlock()
-				s.count++
-				s.tally.add(node, err, began)
-			})
+			wg.Go(func() { do(context.WithoutCancel(ctx), began) })
 		}
 	}
 }
