@@ -128,7 +128,7 @@ func TestTLSFlags(t *testing.T) {
 		{"curve too large", Flags{MinVersion: "VersionTLS13", Curves: "65536"}, "1 to 65535"},
 	}
 	for _, tt := range tests {
-		_, err := tt.flags.tls()
+		_, err := tt.flags.TLS()
 		if tt.wantErr == "" && err != nil || tt.wantErr != "" && (err == nil || !strings.Contains(err.Error(), tt.wantErr)) {
 			t.Errorf("%s: error %v, want %q", tt.name, err, tt.wantErr)
 		}
