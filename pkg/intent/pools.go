@@ -175,8 +175,20 @@ func overlap(p *Pool, i int, rng netipx.IPRange, m claim) Finding {
 	}
 	f := fault(PoolOverlap, index("spec.addresses", i), rangeText(rng),
 		"overlaps with already defined CIDR %s of %s, which stays; the rest of this pool, if any, is in force; take the common addresses out of one of the two", rangeText(m.rng), owner)
-	f.Object = p.Ref()
+	f.Object, f.Addresses = p.Ref(), common(rng, m.rng)
 	return f
+}
+
+// common returns the addresses of two ranges that overlap which are in both.
+func common(a, b netipx.IPRange) netipx.IPRange {
+	from, to := a.From(), a.To()
+	if from.Less(b.From()) {
+		from = b.From()
+	}
+	if b.To().Less(to) {
+		to = b.To()
+	}
+	return netipx.IPRangeFrom(from, to)
 }
 
 // rangeText writes a range as a CIDR where it is one.
