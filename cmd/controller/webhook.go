@@ -99,5 +99,5 @@ func newWebhook(cfg *rest.Config, log logr.Logger, f *flags, namespace string) (
 			return nil, err
 		}
 	}
-	return controller.NewWebhook(c, o), nil
+	return controller.NewWebhook(controller.NewAdmission(c), o), nil
 }

@@ -41,14 +41,14 @@ type WebhookOptions struct {
 // it, and what goes wrong in it ends nothing else: it is tried again. Make one
 // with NewWebhook.
 type Webhook struct {
-	config       *cluster.Cluster
+	admission    *Admission
 	certificates *Certificates // nil: from CertDir
 	options      WebhookOptions
 }
 
-// NewWebhook returns a Webhook that judges by c, which it starts itself.
-func NewWebhook(c *cluster.Cluster, o WebhookOptions) *Webhook {
-	w := &Webhook{config: c, options: o}
+// NewWebhook returns a Webhook that asks a, which it starts itself.
+func NewWebhook(a *Admission, o WebhookOptions) *Webhook {
+	w := &Webhook{admission: a, options: o}
 	if o.Trust != nil {
 		w.certificates = NewCertificates(o.Trust, o.DNSName, o.Log)
 	}
@@ -61,7 +61,7 @@ func (w *Webhook) NeedLeaderElection() bool { return false }
 // Start serves until ctx ends.
 func (w *Webhook) Start(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
-	g.Go(func() error { return w.config.Start(ctx) })
+	g.Go(func() error { return w.admission.Start(ctx) })
 	if w.certificates != nil {
 		g.Go(func() error {
 			if err := w.options.Trust.Start(ctx); err != nil {
@@ -77,7 +77,7 @@ func (w *Webhook) Start(ctx context.Context) error {
 
 // keep serves until ctx ends, and again after a failure.
 func (w *Webhook) keep(ctx context.Context) {
-	handler := &admission.Webhook{Handler: NewAdmission(w.config)}
+	handler := &admission.Webhook{Handler: w.admission}
 	for ctx.Err() == nil {
 		attempt, cancel := context.WithCancel(ctx)
 		err := w.serve(attempt, handler)
