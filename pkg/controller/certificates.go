@@ -6,7 +6,6 @@ import (
 	"bytes"
 	"context"
 	"crypto/tls"
-	"errors"
 	"sync/atomic"
 	"time"
 
@@ -36,21 +35,20 @@ type Certificates struct {
 	log       logr.Logger
 
 	serving atomic.Pointer[tls.Certificate]
+	ready   chan struct{}    // closed once there is one
 	next    *tls.Certificate // served from due on; nil: none
 	due     time.Time
 }
 
 // NewCertificates returns Certificates for a server that is called dnsName.
 func NewCertificates(t *cluster.Trust, dnsName string, log logr.Logger) *Certificates {
-	return &Certificates{trust: t, authority: newAuthority(dnsName), log: log}
+	return &Certificates{trust: t, authority: newAuthority(dnsName), log: log, ready: make(chan struct{})}
 }
 
-// GetCertificate returns the certificate to serve, as crypto/tls asks for it.
+// GetCertificate returns the certificate to serve, as crypto/tls asks for it; nil
+// before there is one.
 func (c *Certificates) GetCertificate(*tls.ClientHelloInfo) (*tls.Certificate, error) {
-	if cert := c.serving.Load(); cert != nil {
-		return cert, nil
-	}
-	return nil, errors.New("serve the admission webhook: no certificate has been made yet")
+	return c.serving.Load(), nil
 }
 
 // run works until ctx ends. The Trust is started elsewhere.
@@ -138,6 +136,9 @@ func (c *Certificates) choose(data map[string][]byte, config *admissionv1.Valida
 	if serving == nil || config == nil || !trusted(data[caCert], serving, c.authority.DNSName, now) || !now.Before(c.due) {
 		c.serving.Store(c.next)
 		c.next = nil
+		if serving == nil {
+			close(c.ready)
+		}
 		c.log.Info("serving the admission webhook's certificate", "until", c.serving.Load().Leaf.NotAfter)
 	}
 	return nil

@@ -75,8 +75,16 @@ func (w *Webhook) Start(ctx context.Context) error {
 	return g.Wait()
 }
 
-// keep serves until ctx ends, and again after a failure.
+// keep serves until ctx ends, and again after a failure. Before there is a
+// certificate it does not listen, so that the API server need not wait to know.
 func (w *Webhook) keep(ctx context.Context) {
+	if w.certificates != nil {
+		select {
+		case <-ctx.Done():
+			return
+		case <-w.certificates.ready:
+		}
+	}
 	handler := &admission.Webhook{Handler: w.admission}
 	for ctx.Err() == nil {
 		attempt, cancel := context.WithCancel(ctx)
