@@ -174,6 +174,11 @@ reason (see reasons.md).
 The API server refuses what can be seen to be wrong of one object by itself, and only
 what MetalLB's webhooks refuse, too; but an IPAddressPool holds at most 4096 entries, a
 Community 4096 aliases, a BGPAdvertisement 512 communities.
+
+What needs other objects is refused by an admission webhook, one for all kinds where
+MetalLB has six. Its failurePolicy is Ignore by default, not Fail; its certificate is
+served from the Secret, which the controller makes and the manifests do not have. With
+webhookMode disabled the chart makes neither its configuration nor its Service.
 `
 
 func differences(out *bytes.Buffer) error {
