@@ -48,10 +48,12 @@ func peerOf(name, more string) string {
 	return object("BGPPeer", name, "{myASN: 64512, peerASN: 65000, "+more+"}")
 }
 
-func adOf(name, spec string) string      { return object("BGPAdvertisement", name, spec) }
-func l2Of(name, spec string) string      { return object("L2Advertisement", name, spec) }
-func bfdOf(name, spec string) string     { return object("BFDProfile", name, spec) }
-func aliasesOf(name, list string) string { return object("Community", name, "{communities: ["+list+"]}") }
+func adOf(name, spec string) string  { return object("BGPAdvertisement", name, spec) }
+func l2Of(name, spec string) string  { return object("L2Advertisement", name, spec) }
+func bfdOf(name, spec string) string { return object("BFDProfile", name, spec) }
+func aliasesOf(name, list string) string {
+	return object("Community", name, "{communities: ["+list+"]}")
+}
 
 const oneNode = "---\nkind: Node\nmetadata: {name: n1, labels: {rack: a}}\nstatus: {addresses: [{type: InternalIP, address: 10.0.0.9}]}\n"
 
