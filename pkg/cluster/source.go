@@ -35,6 +35,7 @@ type source interface {
 type ownKind interface {
 	find(name string) client.Object
 	take(answer client.Object)
+	ask(ctx context.Context, s *intent.Snapshot) error
 }
 
 // kind watches one kind of objects: a reflector calls it as its store. T is what

@@ -89,7 +89,21 @@ func (a *Admission) answer(ctx context.Context, c *change) (r admission.Response
 	if err != nil {
 		return notValidated(c, err)
 	}
-	return c.review(now)
+	return a.confirmed(ctx, c, now)
+}
+
+// confirmed reviews a change, and denies it only if the API server, asked again,
+// still has what the denial rests on: the watch may be late with that.
+func (a *Admission) confirmed(ctx context.Context, c *change, now *world) admission.Response {
+	r := c.review(now)
+	if r.Allowed {
+		return r
+	}
+	latest, err := a.cluster.ReadThrough(ctx)
+	if err != nil {
+		return r
+	}
+	return c.review(judge(now, latest))
 }
 
 // now returns the world as it is.

@@ -32,12 +32,48 @@ func (r *resolver) pools() {
 	slices.SortFunc(pools, func(a, b *Pool) int {
 		return cmp.Or(a.Created.Compare(b.Created), cmp.Compare(a.Name, b.Name))
 	})
+	contested, free := contest(pools)
 	var taken claims
 	for _, p := range pools {
-		r.claim(&taken, p)
+		if contested[p] {
+			r.claim(&taken, p)
+		}
+	}
+	if r.c.held = append(free, taken...); len(taken) > 0 {
+		slices.SortFunc(r.c.held, func(a, b claim) int { return a.rng.From().Compare(b.rng.From()) })
 	}
 	slices.SortFunc(pools, func(a, b *Pool) int { return cmp.Compare(a.Name, b.Name) })
-	r.c.Pools, r.c.held = pools, taken
+	r.c.Pools = pools
+}
+
+// contest tells the pools of which some range overlaps another one, be it their own,
+// and returns the claims of all others, sorted.
+func contest(pools []*Pool) (contested map[*Pool]bool, free claims) {
+	var all claims
+	var order []int32 // moved about in place of claims, which are larger
+	for _, p := range pools {
+		for _, rng := range p.Ranges {
+			order = append(order, int32(len(all)))
+			all = append(all, claim{rng, p})
+		}
+	}
+	slices.SortFunc(order, func(a, b int32) int { return all[a].rng.From().Compare(all[b].rng.From()) })
+	contested = map[*Pool]bool{}
+	for i, far := 1, 0; i < len(order); i++ { // far: the one before i that ends last
+		c, last := all[order[i]], all[order[far]]
+		if c.rng.From().Compare(last.rng.To()) <= 0 {
+			contested[c.pool], contested[last.pool] = true, true
+		}
+		if last.rng.To().Less(c.rng.To()) {
+			far = i
+		}
+	}
+	for _, at := range order {
+		if !contested[all[at].pool] {
+			free = append(free, all[at])
+		}
+	}
+	return contested, free
 }
 
 func (r *resolver) pool(spec *v1beta1.IPAddressPoolSpec) (*Pool, []Finding) {
