@@ -20,8 +20,8 @@ const (
 	// syncLimit is how long a request waits for the cluster's objects to be listed.
 	syncLimit = time.Second
 	// reviewLimit is how long a request waits for its answer. The API server waits
-	// 10 s by default.
-	reviewLimit = 5 * time.Second
+	// 3 s, as the chart says.
+	reviewLimit = 2 * time.Second
 )
 
 // Admission decides which changes of the objects that users write the API server
