@@ -46,6 +46,8 @@ func (h *hooked) ask() *asking {
 			switch {
 			case err != nil && strings.Contains(err.Error(), overlaps):
 				a.denied++
+			case err == nil || strings.Contains(err.Error(), "deadline exceeded"):
+				// A busy machine: the webhook was asked, and is late.
 			case ctx.Err() == nil:
 				a.other = append(a.other, err)
 			}
@@ -194,7 +196,7 @@ func TestOthersApplyTheConfiguration(t *testing.T) {
 	}
 	owners := 0
 	for _, m := range h.configuration().ManagedFields {
-		if strings.Contains(string(m.FieldsV1.Raw), "caBundle") {
+		if strings.Contains(m.FieldsV1.GetRawString(), "caBundle") {
 			owners++
 			if m.Manager != certificateOwner || m.Operation != metav1.ManagedFieldsOperationApply {
 				t.Errorf("the caBundle is owned by %s (%s)", m.Manager, m.Operation)

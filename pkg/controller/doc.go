@@ -9,7 +9,10 @@
 // first, conditions and counters on their own, so that no allocation ever waits
 // for them.
 //
-// Only the leader runs it: nothing here may be started twice in a cluster. It
-// decides nothing that package ipam or status can decide, and it speaks to
+// Only the leader runs the loop. The admission webhook is beside it, in every
+// replica: it judges what is to be written by the same rules, and keeps its own
+// certificate (hack/adr/0016). Neither waits for the other.
+//
+// It decides nothing that package ipam or status can decide, and it speaks to
 // Kubernetes only through package cluster.
 package controller
