@@ -9,7 +9,8 @@
 // first, conditions and counters on their own, so that no allocation ever waits
 // for them.
 //
-// Only the leader runs it: nothing here may be started twice in a cluster. It
-// decides nothing that package ipam or status can decide, and it speaks to
-// Kubernetes only through package cluster.
+// Only the leader runs it: but for Admission, which answers the API server in every
+// replica, nothing here may be started twice in a cluster. It decides nothing that
+// package intent, plan, ipam or status can decide, and it speaks to Kubernetes only
+// through package cluster.
 package controller
