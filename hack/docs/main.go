@@ -62,8 +62,8 @@ func rows[T row.Rule | row.Reason](pkg, file string) ([]T, error) {
 	return all, nil
 }
 
-// packages are those that may declare Reasons, from what users write to what is
-// made of it; titles say what theirs are about.
+// packages are those that may declare Reasons or keep rules, from what users write
+// to what is made of it; titles say what their Reasons are about.
 var packages = []struct{ name, title string }{
 	{"intent", "Objects"},
 	{"plan", "Announcing"},
@@ -71,6 +71,7 @@ var packages = []struct{ name, title string }{
 	{"frr", "FRR's configuration"},
 	{"links", "Interfaces of nodes, in layer 2"},
 	{"status", "Conditions and events"},
+	{"controller", "Admission"},
 }
 
 const reasonsHead = `<!-- Made by hack/generate from the comments of the constants and from table tests. -->
@@ -98,6 +99,9 @@ func reasons(out *bytes.Buffer) error {
 		examples, err := rows[row.Reason](p.name, row.ReasonsFile)
 		if err != nil {
 			return err
+		}
+		if len(declared) == 0 {
+			continue // it has rules only
 		}
 		fmt.Fprintf(out, "\n## %s\n", p.title)
 		group := "none"
@@ -162,7 +166,7 @@ func exampleOf(pkg string, c row.Constant, examples []row.Reason) (string, error
 	return "", nil
 }
 
-const differencesHead = `<!-- Made by hack/generate from the rows of table tests in pkg/intent, pkg/ipam, pkg/plan and pkg/status. -->
+const differencesHead = `<!-- Made by hack/generate from the rows of table tests. -->
 # Where this product differs from MetalLB
 
 MetalLB's rules about what users write, one by one: first what is different here and
@@ -171,14 +175,16 @@ configuration from being loaded, on the process that looks at it; here it costs 
 object alone, and its conditions say so. What is said is given as an example, after the
 reason (see reasons.md).
 
-The API server refuses what can be seen to be wrong of one object by itself, and only
-what MetalLB's webhooks refuse, too; but an IPAddressPool holds at most 4096 entries, a
-Community 4096 aliases, a BGPAdvertisement 512 communities.
+By the schema the API server refuses what can be seen to be wrong of one object by
+itself, and only what MetalLB's webhooks refuse, too; but an IPAddressPool holds at most
+4096 entries, a Community 4096 aliases, a BGPAdvertisement 512 communities. The webhook
+refuses each change by which an object becomes invalid that was not, be it the one that is
+changed or another one; see "Admission" for what it does otherwise than MetalLB's.
 
-What needs other objects is refused by an admission webhook, one for all kinds where
-MetalLB has six. Its failurePolicy is Ignore by default, not Fail; its certificate is
-served from the Secret, which the controller makes and the manifests do not have. With
-webhookMode disabled the chart makes neither its configuration nor its Service.
+That webhook is one for all kinds, where MetalLB has six. Its failurePolicy is Ignore by
+default, not Fail; its certificate is served from the Secret, which the controller makes
+and the manifests do not have. With webhookMode disabled the chart makes neither its
+configuration nor its Service.
 `
 
 func differences(out *bytes.Buffer) error {

@@ -80,7 +80,6 @@ func (c *change) read(req admission.Request) (err error) {
 			c.ref.Name = c.now.GetGenerateName() + "*" // which no object is called
 		}
 		c.now.SetCreationTimestamp(youngest)
-		c.kind.dropStatus(c.now) // as the API server does
 	}
 	c.now.SetName(c.ref.Name)
 	c.now.SetGeneration(0) // it is not what the Snapshot has under that number

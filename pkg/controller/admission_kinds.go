@@ -4,7 +4,6 @@ package controller
 
 import (
 	"maps"
-	"reflect"
 	"slices"
 	"strings"
 
@@ -18,10 +17,9 @@ import (
 
 // userKind is one of the kinds that users write, as far as Admission deals with it.
 type userKind struct {
-	none       func() client.Object
-	read       func(raw []byte) (client.Object, error)
-	spec       func(client.Object) any
-	dropStatus func(client.Object)
+	none func() client.Object
+	read func(raw []byte) (client.Object, error)
+	spec func(client.Object) any
 	// find returns the object of that name in a Snapshot, or nil; put makes o it, or
 	// with nil takes it out, without touching what the Snapshot shares with others.
 	find func(s *intent.Snapshot, name string) client.Object
@@ -30,23 +28,23 @@ type userKind struct {
 
 var userKinds = map[string]userKind{
 	v1beta1.KindIPAddressPool: kindOf(func(s *intent.Snapshot) *[]*v1beta1.IPAddressPool { return &s.Pools },
-		func(o *v1beta1.IPAddressPool) (spec, status any) { return &o.Spec, &o.Status }),
+		func(o *v1beta1.IPAddressPool) any { return &o.Spec }),
 	v1beta1.KindBGPPeer: withPassword(kindOf(func(s *intent.Snapshot) *[]*v1beta2.BGPPeer { return &s.Peers },
-		func(o *v1beta2.BGPPeer) (spec, status any) { return &o.Spec, &o.Status })),
+		func(o *v1beta2.BGPPeer) any { return &o.Spec })),
 	v1beta1.KindBGPAdvertisement: kindOf(func(s *intent.Snapshot) *[]*v1beta1.BGPAdvertisement { return &s.BGPAds },
-		func(o *v1beta1.BGPAdvertisement) (spec, status any) { return &o.Spec, &o.Status }),
+		func(o *v1beta1.BGPAdvertisement) any { return &o.Spec }),
 	v1beta1.KindL2Advertisement: kindOf(func(s *intent.Snapshot) *[]*v1beta1.L2Advertisement { return &s.L2Ads },
-		func(o *v1beta1.L2Advertisement) (spec, status any) { return &o.Spec, &o.Status }),
+		func(o *v1beta1.L2Advertisement) any { return &o.Spec }),
 	v1beta1.KindBFDProfile: kindOf(func(s *intent.Snapshot) *[]*v1beta1.BFDProfile { return &s.BFDProfiles },
-		func(o *v1beta1.BFDProfile) (spec, status any) { return &o.Spec, &o.Status }),
+		func(o *v1beta1.BFDProfile) any { return &o.Spec }),
 	v1beta1.KindCommunity: kindOf(func(s *intent.Snapshot) *[]*v1beta1.Community { return &s.Communities },
-		func(o *v1beta1.Community) (spec, status any) { return &o.Spec, &o.Status }),
+		func(o *v1beta1.Community) any { return &o.Spec }),
 }
 
 func kindOf[O any, T interface {
 	*O
 	client.Object
-}](list func(*intent.Snapshot) *[]T, parts func(T) (spec, status any)) userKind {
+}](list func(*intent.Snapshot) *[]T, spec func(T) any) userKind {
 	at := func(s *intent.Snapshot, name string) (int, bool) {
 		return slices.BinarySearchFunc(*list(s), name, func(o T, name string) int { return strings.Compare(o.GetName(), name) })
 	}
@@ -56,14 +54,7 @@ func kindOf[O any, T interface {
 			o := T(new(O))
 			return o, decode(raw, o)
 		},
-		spec: func(o client.Object) any {
-			spec, _ := parts(o.(T))
-			return spec
-		},
-		dropStatus: func(o client.Object) {
-			_, status := parts(o.(T))
-			reflect.ValueOf(status).Elem().SetZero()
-		},
+		spec: func(o client.Object) any { return spec(o.(T)) },
 		find: func(s *intent.Snapshot, name string) client.Object {
 			if i, there := at(s, name); there {
 				return (*list(s))[i]

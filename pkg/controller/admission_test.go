@@ -142,7 +142,7 @@ var admissionRows = []struct {
 	// The text of each row goes to deploy/docs/differences.md.
 	{"", "An object is not created outside the product's namespace.", same, "", create,
 		strings.Replace(poolOf("a", "192.0.2.0/24"), ownNamespace, "default", 1), "IPAddressPool default/a: resource must be created in metallb-system namespace", ""},
-	{"", "One that is outside can be changed and removed.", same, "", update,
+	{"", "An object outside the product's namespace can be changed and removed.", same, "", update,
 		strings.Replace(poolOf("a", "nonsense"), ownNamespace, "default", 1), "", ""},
 	{"", "An IPAddressPool is compared with the other ones.", same, poolOf("a", "192.0.2.0/24"), create,
 		poolOf("b", "198.51.100.0/24, 192.0.2.128-192.0.2.130"), `IPAddressPool b: spec.addresses[1]: "192.0.2.128-192.0.2.130": overlaps with already defined CIDR 192.0.2.0/24 of IPAddressPool a`, ""},
@@ -154,7 +154,7 @@ var admissionRows = []struct {
 		peerOf("b", "peerAddress: 10.0.0.2, routerID: 2.2.2.2"), "", `BGPPeer b: spec.routerID: "2.2.2.2": node n1 already has the router ID 1.1.1.1`},
 	{"", "BGPPeers of a node and VRF with different myASN are refused.", "They are taken, unless FRR cannot be both towards the router (hack/adr/0009).", oneNode + peerOf("a", "peerAddress: 10.0.0.1"), create,
 		object("BGPPeer", "b", "{myASN: 64513, peerASN: 65000, peerAddress: 10.0.0.2}"), "", ""},
-	{"", "So are those of which one's myASN is the other's router's.", same, oneNode + peerOf("a", "peerAddress: 10.0.0.1"), create,
+	{"", "BGPPeers of a node and VRF of which one's myASN is the AS of the other one's router are refused.", same, oneNode + peerOf("a", "peerAddress: 10.0.0.1"), create,
 		object("BGPPeer", "b", "{myASN: 64513, peerASN: 64512, peerAddress: 10.0.0.2}"), `BGPPeer b: spec.myASN: "64513": node n1 runs AS 64512`, ""},
 	{"", "A BGPAdvertisement is compared with the pools.", same, poolOf("a", "1.1.1.0/28"), create, adOf("x", "{aggregationLength: 26}"),
 		"invalid aggregation length 26: prefix 28 in this pool is more specific than the aggregation length for addresses 1.1.1.0/28", ""},
@@ -168,19 +168,19 @@ var admissionRows = []struct {
 		aliasesOf("d", "{name: a, value: '1:3'}"), `Community d: spec.communities[0].name: "a": duplicate definition of community "a": Community c defines it`, ""},
 	{"", "A BFDProfile is looked at when it is created, not when it is changed.", "It is looked at whenever it changes.", bfdOf("b", "{}"), update, bfdOf("b", "{detectMultiplier: 1}"), `BFDProfile b: spec.detectMultiplier: "1": write 2 to 255`, ""},
 	{"", "A BFDProfile that a BGPPeer names is not removed.", same, bfdOf("b", "{}") + peerOf("p", "peerAddress: 10.0.0.1, bfdProfile: b"), remove, bfdOf("b", "{}"), "failed to delete BFDProfile b, used by BGPPeer p", ""},
-	{"", "Nor is it when the product's namespace is removed, which waits.", "Then it is.", bfdOf("b", "{}") + peerOf("p", "peerAddress: 10.0.0.1, bfdProfile: b") +
+	{"", "A BFDProfile that a BGPPeer names keeps the product's namespace from being removed, until the BGPPeer is gone.", "It goes with the namespace.", bfdOf("b", "{}") + peerOf("p", "peerAddress: 10.0.0.1, bfdProfile: b") +
 		"---\nkind: Namespace\nmetadata: {name: metallb-system, deletionTimestamp: '2026-01-01T00:00:00Z'}\n", remove, bfdOf("b", "{}"), "", ""},
 	{"", "The BFDProfile that a BGPPeer names may come later.", same, "", create, peerOf("p", "peerAddress: 10.0.0.1, bfdProfile: later"), "", "peer p referencing non existing bfd profile later"},
-	{"", "So may its Secret.", same, "", create, peerOf("p", "peerAddress: 10.0.0.1, passwordSecret: {name: later}"), "", ""},
+	{"", "The Secret that a BGPPeer names may come later.", same, "", create, peerOf("p", "peerAddress: 10.0.0.1, passwordSecret: {name: later}"), "", ""},
 	{"", "Community aliases may come later.", same, "", create, adOf("x", "{communities: [later]}"), "", "no Community object defines this alias"},
 	{"", "Names of pools and peers are not looked at.", "They may come later, with a warning.", "", create, adOf("x", "{ipAddressPools: [later], peers: [later]}"), "", "there is no such BGPPeer"},
 	{"", "disableMP has no effect, with a warning; a BGPPeer that is created with it is not looked at any further.", "It is.", oneNode + peerOf("a", "peerAddress: 10.0.0.1"), create,
 		peerOf("b", "peerAddress: 10.0.0.1, disableMP: true"), "duplicate BGPPeers", "has no effect; remove it"},
 	{"", "A BGPPeer in v1beta1 is looked at as one in v1beta2.", same, oneNode + peerOf("a", "peerAddress: 10.0.0.1"), create,
 		strings.Replace(peerOf("b", "peerAddress: 10.0.0.1, nodeSelectors: [{matchExpressions: [{key: rack, operator: In, values: [a]}]}]"), "v1beta2", "v1beta1", 1), "duplicate BGPPeers", ""},
-	{"", "An object that is wrong cannot be changed in any way that leaves it wrong, and the same rules that MetalLB has from one release to the next hold for it.", "What was wrong before does not keep a change out that makes nothing worse, so that nobody has to mend everything at once.",
+	{"", "An object that is wrong cannot be changed in any way that leaves it wrong.", "What was wrong before does not keep a change out that makes nothing worse, so that nobody has to mend everything at once (hack/adr/0017).",
 		poolOf("a", "192.0.2.0/24") + poolOf("b", "192.0.2.0/25, 198.51.100.0/24"), update, poolOf("b", "192.0.2.0/26, 203.0.113.0/24"), "", ""},
-	{"", "What only shows when FRR refuses it, such as an IPv6 routerID, is taken.", "It is refused: it would be in force nowhere.", "", create, peerOf("p", "peerAddress: 10.0.0.1, routerID: 'fd00::1'"), `BGPPeer p: spec.routerID: "fd00::1": write it as an IPv4 address`, ""},
+	{"", "What only shows when FRR refuses it, such as an IPv6 routerID, is taken.", "It is refused: it would be in force nowhere (hack/adr/0017).", "", create, peerOf("p", "peerAddress: 10.0.0.1, routerID: 'fd00::1'"), `BGPPeer p: spec.routerID: "fd00::1": write it as an IPv4 address`, ""},
 	{"", "An IPAddressPool may hold addresses of nodes.", "It may, with a warning.", oneNode, create, poolOf("a", "10.0.0.0/24"), "", "holds 10.0.0.9, the address of Node n1"},
 
 	{name: "address of a word", op: create, change: object("BGPPeer", "p", "{myASN: 1, peerASN: 2, peerAddress: tor1}"), denied: "invalid BGPPeer address"},
@@ -212,6 +212,8 @@ var admissionRows = []struct {
 	{name: "the profile comes for two peers that contradict each other already", world: oneNode + peerOf("a", "peerAddress: 10.0.0.1, bfdProfile: b") + peerOf("c", "peerAddress: 10.0.0.1, bfdProfile: b"), op: create, change: bfdOf("b", "{}")},
 	{name: "such a peer comes before its profile", world: oneNode + peerOf("a", "peerAddress: 10.0.0.1, bfdProfile: b"), op: create, change: peerOf("c", "peerAddress: 10.0.0.1, bfdProfile: b, passwordSecret: {name: s}"), denied: "duplicate BGPPeers", warns: "bfd profile b"},
 	{name: "a profile that is wrong is mended, and its peers contradict each other", world: oneNode + bfdOf("b", "{detectMultiplier: 1}") + peerOf("a", "peerAddress: 10.0.0.1, bfdProfile: b") + peerOf("c", "peerAddress: 10.0.0.1, bfdProfile: b"), op: update, change: bfdOf("b", "{}")},
+	{name: "a change under a number that the object had before", world: with(poolOf("a", "192.0.2.0/24"), "generation: 3, uid: u"), op: update, change: with(poolOf("a", "x"), "generation: 3, uid: u"), denied: "is not a CIDR"},
+	{name: "a secret in place of the password", world: peerOf("p", "peerAddress: 10.0.0.1, password: a"), op: update, change: peerOf("p", "peerAddress: 10.0.0.1, passwordSecret: {name: s}")},
 	{name: "a status that comes with a new object", op: create, change: poolOf("a", "x") + "status: {lastAccepted: {generation: 1, spec: {addresses: [192.0.2.0/24]}}}\n", denied: "is not a CIDR"},
 	{name: "a field of another type", op: create, change: object("IPAddressPool", "a", "{addresses: all}"), denied: "IPAddressPool a: cannot be read as IPAddressPool metallb.io/v1beta1: json: cannot unmarshal string into Go struct field"},
 	{name: "a warning that was there before", world: oneNode + poolOf("a", "10.0.0.0/24"), op: update, change: object("IPAddressPool", "a", "{addresses: [10.0.0.0/24], autoAssign: false}")},
@@ -290,14 +292,14 @@ func TestAdmissionKeepsPasswords(t *testing.T) {
 		{create, peerOf("b", "peerAddress: 10.0.0.1, holdTime: 5, password: '"+secret+"'")},
 		{create, peerOf("b", "peerAddress: 10.0.0.1, password: {a: '"+secret+"'}")},
 		{update, peerOf("a", "peerAddress: y, password: '"+secret+"'")},
-		{update, peerOf("a", "peerAddress: 10.0.0.1, passwordSecret: {name: s}, password: '"+secret+"'")},
+		{update, peerOf("a", "peerAddress: 10.0.0.1, passwordSecret: {name: s}, password: '"+secret+" too'")},
 	} {
 		r := answerTo(w, request(t, w, change.op, change.manifest))
 		if text := fmt.Sprintf("%+v", r); r.Allowed || strings.Contains(text, "hunter2") {
 			t.Errorf("%s: %s", change.manifest, text)
 		}
 	}
-	if _, held := w.snapshot.PeerPasswords["a"]; !held || w.snapshot.Peers[0].Spec.Password != "" {
+	if w.snapshot.PeerPasswords["a"].Reveal() != secret || w.snapshot.Peers[0].Spec.Password != "" {
 		t.Error("reviewing has changed what the Snapshot shares")
 	}
 }
