@@ -186,14 +186,21 @@ func (c *claims) insert(x claim) {
 	*c = slices.Insert(*c, at, x)
 }
 
+// maxOverlaps is how many overlaps of one pool are told of: entries times what each of
+// them meets is more than fits into memory.
+const maxOverlaps = 1000
+
 // claim leaves p what nobody older holds, and says what it lost to whom.
 func (r *resolver) claim(taken *claims, p *Pool) {
 	var kept []netipx.IPRange
+	found := 0
 	for i, rng := range p.Ranges {
 		met := taken.overlapping(rng)
 		parts := []netipx.IPRange{rng}
 		for _, m := range met {
-			r.find(overlap(p, i, rng, m))
+			if found++; found <= maxOverlaps {
+				r.find(overlap(p, i, rng, m))
+			}
 			parts = subtract(parts, m.rng)
 		}
 		for _, part := range parts {
@@ -202,6 +209,11 @@ func (r *resolver) claim(taken *claims, p *Pool) {
 		kept = append(kept, parts...)
 	}
 	p.Ranges = kept
+	if found > maxOverlaps {
+		f := fault(PoolOverlap, "spec.addresses", "", "overlaps with %d more ranges that are already defined; take them out", found-maxOverlaps)
+		f.Object = p.Ref()
+		r.find(f)
+	}
 }
 
 func overlap(p *Pool, i int, rng netipx.IPRange, m claim) Finding {
