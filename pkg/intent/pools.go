@@ -49,8 +49,12 @@ func (r *resolver) pools() {
 // contest tells the pools of which some range overlaps another one, be it their own,
 // and returns the claims of all others, sorted.
 func contest(pools []*Pool) (contested map[*Pool]bool, free claims) {
-	var all claims
-	var order []int32 // moved about in place of claims, which are larger
+	n := 0
+	for _, p := range pools {
+		n += len(p.Ranges)
+	}
+	all := make(claims, 0, n)
+	order := make([]int32, 0, n) // moved about in place of claims, which are larger
 	for _, p := range pools {
 		for _, rng := range p.Ranges {
 			order = append(order, int32(len(all)))
@@ -68,6 +72,7 @@ func contest(pools []*Pool) (contested map[*Pool]bool, free claims) {
 			far = i
 		}
 	}
+	free = make(claims, 0, n)
 	for _, at := range order {
 		if !contested[all[at].pool] {
 			free = append(free, all[at])
