@@ -62,8 +62,8 @@ func rows[T row.Rule | row.Reason](pkg, file string) ([]T, error) {
 	return all, nil
 }
 
-// packages are those that may declare Reasons or keep rules, from what users write
-// to what is made of it; titles say what their Reasons are about.
+// packages are those that may declare Reasons, from what users write to what is
+// made of it; titles say what theirs are about.
 var packages = []struct{ name, title string }{
 	{"intent", "Objects"},
 	{"plan", "Announcing"},
@@ -71,7 +71,6 @@ var packages = []struct{ name, title string }{
 	{"frr", "FRR's configuration"},
 	{"links", "Interfaces of nodes, in layer 2"},
 	{"status", "Conditions and events"},
-	{"controller", "Admission"},
 }
 
 const reasonsHead = `<!-- Made by hack/generate from the comments of the constants and from table tests. -->
@@ -99,9 +98,6 @@ func reasons(out *bytes.Buffer) error {
 		examples, err := rows[row.Reason](p.name, row.ReasonsFile)
 		if err != nil {
 			return err
-		}
-		if len(declared) == 0 {
-			continue // it has rules only
 		}
 		fmt.Fprintf(out, "\n## %s\n", p.title)
 		group := "none"
@@ -198,7 +194,11 @@ func differences(out *bytes.Buffer) error {
 		}
 		all = append(all, of...)
 	}
-	for _, r := range all {
+	admission, err := rows[row.Rule]("controller", row.AdmissionFile)
+	if err != nil {
+		return err
+	}
+	for _, r := range append(all, admission...) {
 		if bySection[r.Section] == nil {
 			sections = append(sections, r.Section)
 		}

@@ -247,7 +247,7 @@ func TestAdmission(t *testing.T) {
 		}
 		rules = append(rules, rule)
 	}
-	row.Keep(t, row.RulesFile, rules)
+	row.Keep(t, row.AdmissionFile, rules)
 }
 
 // A request that is not about an object itself, or that nothing is compared for,

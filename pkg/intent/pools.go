@@ -49,8 +49,12 @@ func (r *resolver) pools() {
 // contest tells the pools of which some range overlaps another one, be it their own,
 // and returns the claims of all others, sorted.
 func contest(pools []*Pool) (contested map[*Pool]bool, free claims) {
-	var all claims
-	var order []int32 // moved about in place of claims, which are larger
+	n := 0
+	for _, p := range pools {
+		n += len(p.Ranges)
+	}
+	all := make(claims, 0, n)
+	order := make([]int32, 0, n) // moved about in place of claims, which are larger
 	for _, p := range pools {
 		for _, rng := range p.Ranges {
 			order = append(order, int32(len(all)))
@@ -68,6 +72,7 @@ func contest(pools []*Pool) (contested map[*Pool]bool, free claims) {
 			far = i
 		}
 	}
+	free = make(claims, 0, n)
 	for _, at := range order {
 		if !contested[all[at].pool] {
 			free = append(free, all[at])
@@ -186,14 +191,21 @@ func (c *claims) insert(x claim) {
 	*c = slices.Insert(*c, at, x)
 }
 
+// maxOverlaps is how many overlaps of one pool are told of: entries times what each of
+// them meets is more than fits into memory.
+const maxOverlaps = 1000
+
 // claim leaves p what nobody older holds, and says what it lost to whom.
 func (r *resolver) claim(taken *claims, p *Pool) {
 	var kept []netipx.IPRange
+	found := 0
 	for i, rng := range p.Ranges {
 		met := taken.overlapping(rng)
 		parts := []netipx.IPRange{rng}
 		for _, m := range met {
-			r.find(overlap(p, i, rng, m))
+			if found++; found <= maxOverlaps {
+				r.find(overlap(p, i, rng, m))
+			}
 			parts = subtract(parts, m.rng)
 		}
 		for _, part := range parts {
@@ -202,6 +214,11 @@ func (r *resolver) claim(taken *claims, p *Pool) {
 		kept = append(kept, parts...)
 	}
 	p.Ranges = kept
+	if found > maxOverlaps {
+		f := fault(PoolOverlap, "spec.addresses", "", "overlaps with %d more ranges that are already defined; take them out", found-maxOverlaps)
+		f.Object = p.Ref()
+		r.find(f)
+	}
 }
 
 func overlap(p *Pool, i int, rng netipx.IPRange, m claim) Finding {
