@@ -50,7 +50,7 @@ type flags struct {
 	drainOn                   intent.DrainOn
 	secret                    controller.MemberSecret
 	elect                     bool
-	ignored                   []string // those that were given
+	webhook                   webhookFlags
 }
 
 func (f *flags) register(fs *flag.FlagSet) {
@@ -66,26 +66,7 @@ func (f *flags) register(fs *flag.FlagSet) {
 	fs.StringVar(&f.secret.Name, "ml-secret-name", os.Getenv("METALLB_ML_SECRET_NAME"), "`name` of the Secret with the key that the speakers share, which is made where it is missing (env METALLB_ML_SECRET_NAME); empty: it is not")
 	fs.StringVar(&f.secret.Deployment, "deployment", os.Getenv("METALLB_DEPLOYMENT"), "`name` of the controller's Deployment, with which that Secret goes (env METALLB_DEPLOYMENT); empty: the Secret stays")
 	fs.BoolVar(&f.elect, "leader-elect", true, "work only while holding the Lease "+name+"; false is for a single replica that never overlaps its successor")
-	for _, known := range []struct{ flag, about string }{
-		{"cert-dir", "webhook certificate"},
-		{"cert-service-name", "webhook certificate"},
-		{"webhook-mode", "webhooks"},
-		{"webhook-secret", "webhook certificate"},
-	} {
-		fs.Func(known.flag, "accepted as MetalLB's ("+known.about+"), without effect", func(string) error {
-			f.ignored = append(f.ignored, known.flag)
-			return nil
-		})
-	}
-	for _, known := range []struct{ flag, about string }{
-		{"disable-cert-rotation", "webhook certificate"},
-		{"webhook-http2", "webhooks"},
-	} {
-		fs.BoolFunc(known.flag, "accepted as MetalLB's ("+known.about+"), without effect", func(string) error {
-			f.ignored = append(f.ignored, known.flag)
-			return nil
-		})
-	}
+	f.webhook.register(fs)
 }
 
 func main() {
@@ -113,9 +94,6 @@ func run(ctx context.Context, log logr.Logger, f *flags) error {
 	telemetry.SetDefault(log)
 	build := telemetry.ReadBuild()
 	log.Info("controller starts", "version", build.Version, "revision", build.Revision, "go", build.Go)
-	if len(f.ignored) > 0 {
-		log.Info("flags without effect", "flags", f.ignored)
-	}
 	namespace, err := ownNamespace(f.namespace)
 	if err != nil {
 		return err
@@ -128,15 +106,26 @@ func run(ctx context.Context, log logr.Logger, f *flags) error {
 	if err != nil {
 		return err
 	}
-	c, err := newController(ctx, cfg, log, f, namespace)
-	if err != nil {
-		return err
-	}
 	if err := build.Register(metrics.Registry); err != nil {
 		return err
 	}
-	if err := m.Add(c); err != nil {
-		return fmt.Errorf("add controller: %w", err)
+	if f.webhook.mode != onlyWebhook {
+		c, err := newController(ctx, cfg, log, f, namespace)
+		if err != nil {
+			return err
+		}
+		if err := m.Add(c); err != nil {
+			return fmt.Errorf("add controller: %w", err)
+		}
+	}
+	if f.webhook.mode != webhookDisabled {
+		w, err := newWebhook(cfg, log, f, namespace)
+		if err != nil {
+			return err
+		}
+		if err := m.Add(w); err != nil {
+			return fmt.Errorf("add admission webhook: %w", err)
+		}
 	}
 	return m.Start(ctx)
 }
@@ -146,7 +135,7 @@ func newManager(cfg *rest.Config, log logr.Logger, f *flags, namespace string) (
 	o := manager.Options{
 		Scheme:                        cluster.Scheme(),
 		Logger:                        log,
-		LeaderElection:                f.elect,
+		LeaderElection:                f.elect && f.webhook.mode != onlyWebhook,
 		LeaderElectionID:              name,
 		LeaderElectionNamespace:       namespace,
 		LeaderElectionReleaseOnCancel: true, // run ends when the manager does

@@ -28,6 +28,7 @@ func TestInvalidObjectBesideValidOnes(t *testing.T) {
 	for _, bad := range badObjects {
 		t.Run(bad.kind, func(t *testing.T) {
 			ctx, w := begin(t)
+			w.unjudged(t, ctx)
 			rec := w.record(t, ctx)
 			ns := w.namespace(t, ctx)
 			w.apply(t, ctx, w.torConfig()+plain(ns, "before", everywhere))
@@ -68,6 +69,7 @@ func TestInvalidObjectBesideValidOnes(t *testing.T) {
 // force: no session drops, no route changes, and Services go on.
 func TestEditThatIsInvalid(t *testing.T) {
 	ctx, w := begin(t)
+	w.unjudged(t, ctx)
 	rec := w.record(t, ctx)
 	ns := w.namespace(t, ctx)
 	w.apply(t, ctx, w.torConfig()+plain(ns, "before", everywhere))

@@ -20,6 +20,7 @@ import (
 // says why it does not, and costs nothing else.
 func TestAllExamplesOfTheGuideTogether(t *testing.T) {
 	ctx, w := begin(t)
+	w.unjudged(t, ctx)
 	w.hostname(t, ctx, "n1", "worker-1")
 	w.hostname(t, ctx, "n2", "worker-2")
 	ns := w.namespace(t, ctx)

@@ -162,7 +162,7 @@ func exampleOf(pkg string, c row.Constant, examples []row.Reason) (string, error
 	return "", nil
 }
 
-const differencesHead = `<!-- Made by hack/generate from the rows of table tests in pkg/intent, pkg/ipam, pkg/plan and pkg/status. -->
+const differencesHead = `<!-- Made by hack/generate from the rows of table tests. -->
 # Where this product differs from MetalLB
 
 MetalLB's rules about what users write, one by one: first what is different here and
@@ -171,9 +171,16 @@ configuration from being loaded, on the process that looks at it; here it costs 
 object alone, and its conditions say so. What is said is given as an example, after the
 reason (see reasons.md).
 
-The API server refuses what can be seen to be wrong of one object by itself, and only
-what MetalLB's webhooks refuse, too; but an IPAddressPool holds at most 4096 entries, a
-Community 4096 aliases, a BGPAdvertisement 512 communities.
+By the schema the API server refuses what can be seen to be wrong of one object by
+itself, and only what MetalLB's webhooks refuse, too; but an IPAddressPool holds at most
+4096 entries, a Community 4096 aliases, a BGPAdvertisement 512 communities. The webhook
+refuses each change by which an object becomes invalid that was not, be it the one that is
+changed or another one; see "Admission" for what it does otherwise than MetalLB's.
+
+That webhook is one for all kinds, where MetalLB has six. Its failurePolicy is Ignore by
+default, not Fail; its certificate is served from the Secret, which the controller makes
+and the manifests do not have. With webhookMode disabled the chart makes neither its
+configuration nor its Service.
 `
 
 func differences(out *bytes.Buffer) error {
@@ -187,7 +194,11 @@ func differences(out *bytes.Buffer) error {
 		}
 		all = append(all, of...)
 	}
-	for _, r := range all {
+	admission, err := rows[row.Rule]("controller", row.AdmissionFile)
+	if err != nil {
+		return err
+	}
+	for _, r := range append(all, admission...) {
 		if bySection[r.Section] == nil {
 			sections = append(sections, r.Section)
 		}

@@ -4,6 +4,7 @@ package cluster
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sort"
 	"strings"
@@ -29,6 +30,10 @@ type Options struct {
 	DrainOn            intent.DrainOn
 	// Endpoints: EndpointSlices are watched. Without, Snapshots have none.
 	Endpoints bool
+	// ConfigOnly: of all kinds only those that users write, Nodes and Namespaces
+	// are watched; Snapshots have nothing else. Such a Cluster is for Read alone: it
+	// excludes StatusWriter, Endpoints, Node and Peers.
+	ConfigOnly bool
 	// StatusWriter: this process writes the status of Services and of objects
 	// that users write, so Changed, or StatesChanged, tells of every change
 	// there, to put it back. Without, status changes that do not matter to a
@@ -85,6 +90,9 @@ type Cluster struct {
 func New(cfg *rest.Config, o Options) (*Cluster, error) {
 	if o.Namespace == "" || o.FieldOwner == "" {
 		return nil, fmt.Errorf("open cluster: Namespace %q and FieldOwner %q must be set", o.Namespace, o.FieldOwner)
+	}
+	if o.ConfigOnly && (o.StatusWriter || o.Endpoints || o.Node != "" || o.Peers != "") {
+		return nil, errors.New("open cluster: ConfigOnly excludes StatusWriter, Endpoints, Node and Peers")
 	}
 	cfg = rest.CopyConfig(cfg)
 	cfg.QPS = -1 // the API server's fairness limits requests, not we

@@ -50,7 +50,7 @@ func (c *Cluster) MakeMemberSecret(ctx context.Context, name, deployment string)
 		Data:       map[string][]byte{memberKey: []byte(base64.RawStdEncoding.EncodeToString(random))},
 	}
 	if deployment != "" {
-		owner, err := c.deployment(ctx, deployment)
+		owner, err := deploymentOwner(ctx, c.client, key.Namespace, deployment)
 		if err != nil {
 			return false, fmt.Errorf("make Secret %s: %w", key, err)
 		}
@@ -66,12 +66,12 @@ func (c *Cluster) MakeMemberSecret(ctx context.Context, name, deployment string)
 	return true, nil
 }
 
-// deployment returns a reference to the Deployment of that name in our namespace.
-func (c *Cluster) deployment(ctx context.Context, name string) (metav1.OwnerReference, error) {
+// deploymentOwner returns a reference to the Deployment of that name.
+func deploymentOwner(ctx context.Context, c client.Reader, namespace, name string) (metav1.OwnerReference, error) {
 	d := &metav1.PartialObjectMetadata{}
 	d.SetGroupVersionKind(deploymentKind)
-	if err := c.client.Get(ctx, types.NamespacedName{Namespace: c.options.Namespace, Name: name}, d); err != nil {
-		return metav1.OwnerReference{}, fmt.Errorf("read its owner, Deployment %s/%s: %w", c.options.Namespace, name, err)
+	if err := c.Get(ctx, types.NamespacedName{Namespace: namespace, Name: name}, d); err != nil {
+		return metav1.OwnerReference{}, fmt.Errorf("read its owner, Deployment %s/%s: %w", namespace, name, err)
 	}
 	return metav1.OwnerReference{APIVersion: "apps/v1", Kind: "Deployment", Name: name, UID: d.UID}, nil
 }

@@ -35,6 +35,7 @@ type source interface {
 type ownKind interface {
 	find(name string) client.Object
 	take(answer client.Object)
+	ask(ctx context.Context, s *intent.Snapshot) error
 }
 
 // kind watches one kind of objects: a reflector calls it as its store. T is what
@@ -96,6 +97,20 @@ func addOwn[T client.Object](c *Cluster, name string, object T, list func() clie
 
 func (c *Cluster) addKinds() {
 	c.addUserKinds()
+	add(c, "Node", &corev1.Node{}, func() client.ObjectList { return &corev1.NodeList{} }, trimNode, kind[*corev1.Node]{
+		into:    func(s *intent.Snapshot, all []*corev1.Node) { s.Nodes = all },
+		objects: collection[*corev1.Node]{compare: byName[*corev1.Node], same: sameNode},
+	})
+	add(c, "Namespace", &corev1.Namespace{}, func() client.ObjectList { return &corev1.NamespaceList{} }, trimNamespace, kind[*corev1.Namespace]{
+		into:    func(s *intent.Snapshot, all []*corev1.Namespace) { s.Namespaces = all },
+		objects: collection[*corev1.Namespace]{compare: byName[*corev1.Namespace], same: sameNamespace},
+	})
+	if !c.options.ConfigOnly {
+		c.addOthers()
+	}
+}
+
+func (c *Cluster) addOthers() {
 	c.addStates()
 	add(c, "Secret", &corev1.Secret{}, func() client.ObjectList { return &corev1.SecretList{} }, trimSecret, kind[secret]{
 		namespace: c.options.Namespace,
@@ -107,14 +122,6 @@ func (c *Cluster) addKinds() {
 		only:      client.MatchingFields{metav1.ObjectNameField: intent.ExtrasName},
 		into:      showExtras,
 		objects:   collection[*corev1.ConfigMap]{compare: byName[*corev1.ConfigMap], same: sameExtras},
-	})
-	add(c, "Node", &corev1.Node{}, func() client.ObjectList { return &corev1.NodeList{} }, trimNode, kind[*corev1.Node]{
-		into:    func(s *intent.Snapshot, all []*corev1.Node) { s.Nodes = all },
-		objects: collection[*corev1.Node]{compare: byName[*corev1.Node], same: sameNode},
-	})
-	add(c, "Namespace", &corev1.Namespace{}, func() client.ObjectList { return &corev1.NamespaceList{} }, trimNamespace, kind[*corev1.Namespace]{
-		into:    func(s *intent.Snapshot, all []*corev1.Namespace) { s.Namespaces = all },
-		objects: collection[*corev1.Namespace]{compare: byName[*corev1.Namespace], same: sameNamespace},
 	})
 	c.services = add(c, "Service", &corev1.Service{}, func() client.ObjectList { return &corev1.ServiceList{} }, trimService, kind[service]{
 		into:    func(s *intent.Snapshot, all []service) { s.Services = all },

@@ -130,11 +130,13 @@ func sameExtras(a, b *corev1.ConfigMap) bool { return maps.Equal(a.Data, b.Data)
 
 func trimNamespace(n *corev1.Namespace) *corev1.Namespace {
 	t := &corev1.Namespace{ObjectMeta: bareMeta(&n.ObjectMeta)}
-	t.Labels = n.Labels
+	t.Labels, t.DeletionTimestamp = n.Labels, n.DeletionTimestamp
 	return t
 }
 
-func sameNamespace(a, b *corev1.Namespace) bool { return maps.Equal(a.Labels, b.Labels) }
+func sameNamespace(a, b *corev1.Namespace) bool {
+	return maps.Equal(a.Labels, b.Labels) && (a.DeletionTimestamp == nil) == (b.DeletionTimestamp == nil)
+}
 
 // trimSlice keeps, of all endpoints, which nodes host one in which state, each
 // once and with one address: pods that come and go beside others in the same

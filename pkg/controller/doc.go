@@ -9,7 +9,11 @@
 // first, conditions and counters on their own, so that no allocation ever waits
 // for them.
 //
-// Only the leader runs it: nothing here may be started twice in a cluster. It
-// decides nothing that package ipam or status can decide, and it speaks to
-// Kubernetes only through package cluster.
+// Only the leader runs it: but for Admission and the Webhook that serves it with a
+// certificate of its own (hack/adr/0016), which answer the API server in every replica,
+// nothing here may be started twice in a cluster. Loop and webhook wait for each other in
+// nothing.
+//
+// It decides nothing that package intent, plan, ipam or status can decide, and it speaks
+// to Kubernetes only through package cluster.
 package controller

@@ -2,7 +2,11 @@
 
 package intent
 
-import "fmt"
+import (
+	"fmt"
+
+	"go4.org/netipx"
+)
 
 // Reason is a stable code shared by conditions, events, metrics and the command
 // line. It is a CamelCase word and, once released, does not change its meaning.
@@ -46,6 +50,9 @@ type Finding struct {
 	// Message is a sentence for the object's author: what is wrong and what
 	// would be right. It does not repeat object, field and value.
 	Message string
+	// Addresses are those that a PoolOverlap is about: what both pools, or both
+	// entries, name. The zero value: there are none.
+	Addresses netipx.IPRange
 }
 
 // Text returns field, value and message as one sentence for conditions and logs.

@@ -32,12 +32,53 @@ func (r *resolver) pools() {
 	slices.SortFunc(pools, func(a, b *Pool) int {
 		return cmp.Or(a.Created.Compare(b.Created), cmp.Compare(a.Name, b.Name))
 	})
+	contested, free := contest(pools)
 	var taken claims
 	for _, p := range pools {
-		r.claim(&taken, p)
+		if contested[p] {
+			r.claim(&taken, p)
+		}
+	}
+	if r.c.held = append(free, taken...); len(taken) > 0 {
+		slices.SortFunc(r.c.held, func(a, b claim) int { return a.rng.From().Compare(b.rng.From()) })
 	}
 	slices.SortFunc(pools, func(a, b *Pool) int { return cmp.Compare(a.Name, b.Name) })
-	r.c.Pools, r.c.held = pools, taken
+	r.c.Pools = pools
+}
+
+// contest tells the pools of which some range overlaps another one, be it their own,
+// and returns the claims of all others, sorted.
+func contest(pools []*Pool) (contested map[*Pool]bool, free claims) {
+	n := 0
+	for _, p := range pools {
+		n += len(p.Ranges)
+	}
+	all := make(claims, 0, n)
+	order := make([]int32, 0, n) // moved about in place of claims, which are larger
+	for _, p := range pools {
+		for _, rng := range p.Ranges {
+			order = append(order, int32(len(all)))
+			all = append(all, claim{rng, p})
+		}
+	}
+	slices.SortFunc(order, func(a, b int32) int { return all[a].rng.From().Compare(all[b].rng.From()) })
+	contested = map[*Pool]bool{}
+	for i, far := 1, 0; i < len(order); i++ { // far: the one before i that ends last
+		c, last := all[order[i]], all[order[far]]
+		if c.rng.From().Compare(last.rng.To()) <= 0 {
+			contested[c.pool], contested[last.pool] = true, true
+		}
+		if last.rng.To().Less(c.rng.To()) {
+			far = i
+		}
+	}
+	free = make(claims, 0, n)
+	for _, at := range order {
+		if !contested[all[at].pool] {
+			free = append(free, all[at])
+		}
+	}
+	return contested, free
 }
 
 func (r *resolver) pool(spec *v1beta1.IPAddressPoolSpec) (*Pool, []Finding) {
@@ -150,14 +191,21 @@ func (c *claims) insert(x claim) {
 	*c = slices.Insert(*c, at, x)
 }
 
+// maxOverlaps is how many overlaps of one pool are told of: entries times what each of
+// them meets is more than fits into memory.
+const maxOverlaps = 1000
+
 // claim leaves p what nobody older holds, and says what it lost to whom.
 func (r *resolver) claim(taken *claims, p *Pool) {
 	var kept []netipx.IPRange
+	found := 0
 	for i, rng := range p.Ranges {
 		met := taken.overlapping(rng)
 		parts := []netipx.IPRange{rng}
 		for _, m := range met {
-			r.find(overlap(p, i, rng, m))
+			if found++; found <= maxOverlaps {
+				r.find(overlap(p, i, rng, m))
+			}
 			parts = subtract(parts, m.rng)
 		}
 		for _, part := range parts {
@@ -166,6 +214,11 @@ func (r *resolver) claim(taken *claims, p *Pool) {
 		kept = append(kept, parts...)
 	}
 	p.Ranges = kept
+	if found > maxOverlaps {
+		f := fault(PoolOverlap, "spec.addresses", "", "overlaps with %d more ranges that are already defined; take them out", found-maxOverlaps)
+		f.Object = p.Ref()
+		r.find(f)
+	}
 }
 
 func overlap(p *Pool, i int, rng netipx.IPRange, m claim) Finding {
@@ -175,8 +228,20 @@ func overlap(p *Pool, i int, rng netipx.IPRange, m claim) Finding {
 	}
 	f := fault(PoolOverlap, index("spec.addresses", i), rangeText(rng),
 		"overlaps with already defined CIDR %s of %s, which stays; the rest of this pool, if any, is in force; take the common addresses out of one of the two", rangeText(m.rng), owner)
-	f.Object = p.Ref()
+	f.Object, f.Addresses = p.Ref(), common(rng, m.rng)
 	return f
+}
+
+// common returns the addresses of two ranges that overlap which are in both.
+func common(a, b netipx.IPRange) netipx.IPRange {
+	from, to := a.From(), a.To()
+	if from.Less(b.From()) {
+		from = b.From()
+	}
+	if b.To().Less(to) {
+		to = b.To()
+	}
+	return netipx.IPRangeFrom(from, to)
 }
 
 // rangeText writes a range as a CIDR where it is one.

@@ -328,3 +328,23 @@ func TestResolveKeepsConfig(t *testing.T) {
 		}
 	}
 }
+
+// A pool that overlaps others at every turn is told so a bounded number of times, and
+// everybody else keeps what is theirs.
+func TestOverlapsAreBounded(t *testing.T) {
+	s := &intent.Snapshot{Pools: []*v1beta1.IPAddressPool{{ObjectMeta: metav1.ObjectMeta{Name: "z"}}}}
+	for i := range 50 {
+		s.Pools = append(s.Pools, &v1beta1.IPAddressPool{ObjectMeta: metav1.ObjectMeta{Name: fmt.Sprintf("a%02d", i)}, Spec: v1beta1.IPAddressPoolSpec{Addresses: []string{fmt.Sprintf("10.0.%d.0/25", i)}}})
+	}
+	for range 500 {
+		s.Pools[0].Spec.Addresses = append(s.Pools[0].Spec.Addresses, "10.0.0.0/16")
+	}
+	s.Sort()
+	in := intent.Resolve(nil, s)
+	if n := len(in.Findings); n != 1001 || !strings.HasPrefix(in.Findings[n-1].Message, "overlaps with 48950 more ranges") {
+		t.Errorf("%d findings, the last one: %s", n, in.Findings[n-1])
+	}
+	if len(in.Pools) != 51 || len(in.Pools[0].Ranges) != 1 || len(in.Pools[50].Ranges) != 50 {
+		t.Errorf("%d pools, the first with %d ranges, the last with %d", len(in.Pools), len(in.Pools[0].Ranges), len(in.Pools[50].Ranges))
+	}
+}

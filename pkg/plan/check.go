@@ -123,14 +123,23 @@ func newField(c *intent.Config) *field {
 // conflicts are the findings that hold whatever Services there are.
 func (f *field) conflicts() []intent.Finding {
 	var combos []combo
+	known := map[string]bool{} // pools of the same families with the same advertisements say the same
 	for _, p := range f.config.Pools {
 		var ads []*intent.BGPAdvertisement
+		key := make([]byte, 2, 2+len(f.config.BGPAds))
+		for _, r := range p.Ranges {
+			key[r.From().BitLen()/128] = 1
+		}
 		for _, ad := range f.config.BGPAds {
-			if len(ad.ServiceSelectors) == 0 && (ad.Pools == nil || ad.Pools[p.Name]) {
-				ads = append(ads, ad)
+			covers := len(ad.ServiceSelectors) == 0 && (ad.Pools == nil || ad.Pools[p.Name])
+			if key = append(key, 0); covers {
+				ads, key[len(key)-1] = append(ads, ad), 1
 			}
 		}
-		combos = append(combos, combo{p, ads})
+		if !known[string(key)] {
+			known[string(key)] = true
+			combos = append(combos, combo{p, ads})
+		}
 	}
 	return unique(slices.Concat(f.found, f.localPrefs(), f.combinations(combos)))
 }

@@ -37,7 +37,7 @@ type FRRServer struct {
 // TLS settings and the question who may see /metrics are those of the server that
 // Apply sets; hc talks to the API server of cfg.
 func (f *Flags) NewFRRServer(port int, cfg *rest.Config, hc *http.Client, metrics prometheus.Gatherer, alive func(context.Context) error, log logr.Logger) (*FRRServer, error) {
-	set, err := f.tls()
+	set, err := f.TLS()
 	if err != nil {
 		return nil, err
 	}

@@ -5,6 +5,7 @@ package telemetry
 import (
 	"fmt"
 	"io"
+	stdlog "log"
 	"strings"
 
 	"github.com/go-logr/logr"
@@ -70,9 +71,20 @@ func encodeLevel(l zapcore.Level, enc zapcore.PrimitiveArrayEncoder) {
 	enc.AppendString(strings.ToLower(l.String()))
 }
 
-// SetDefault makes log the logger of the Kubernetes libraries too, so that all
-// lines of a program have one form and obey one level.
+// SetDefault makes log the logger of the Kubernetes libraries too, and at level
+// debug that of package log, which net/http writes failed handshakes to, so that
+// all lines of a program have one form and obey one level.
 func SetDefault(log logr.Logger) {
 	ctrllog.SetLogger(log)
 	klog.SetLogger(log.WithName("client-go"))
+	stdlog.SetFlags(0)
+	stdlog.SetOutput(standard{log.V(1).WithName("net")})
+}
+
+// standard is package log's way to a Logger.
+type standard struct{ logr.Logger }
+
+func (s standard) Write(line []byte) (int, error) {
+	s.Info("a library says", "text", strings.TrimSpace(string(line)))
+	return len(line), nil
 }

@@ -45,7 +45,7 @@ func (f *Flags) Register(fs *flag.FlagSet) {
 // who the caller is (TokenReview) and whether it may GET /metrics
 // (SubjectAccessReview).
 func (f *Flags) Apply(o *manager.Options, host string) error {
-	set, err := f.tls()
+	set, err := f.TLS()
 	if err != nil {
 		return err
 	}
@@ -81,8 +81,8 @@ func AddProbes(m manager.Manager) error {
 	return nil
 }
 
-// tls returns what the TLS flags change in a server's settings.
-func (f *Flags) tls() (func(*tls.Config), error) {
+// TLS returns what the TLS flags change in a server's settings.
+func (f *Flags) TLS() (func(*tls.Config), error) {
 	var version uint16
 	switch f.MinVersion {
 	case "VersionTLS12":

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	stdlog "log"
 	"math"
 	"strings"
 	"testing"
@@ -14,6 +15,23 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 )
+
+// TestLibrariesLogInTheSameForm: also those that know package log alone.
+func TestLibrariesLogInTheSameForm(t *testing.T) {
+	out, flags := stdlog.Writer(), stdlog.Flags()
+	t.Cleanup(func() { stdlog.SetOutput(out); stdlog.SetFlags(flags) })
+	var buf bytes.Buffer
+	log, err := NewLogger(&buf, "debug")
+	if err != nil {
+		t.Fatal(err)
+	}
+	SetDefault(log)
+	stdlog.Printf("http: TLS handshake error from %s", "192.0.2.1")
+	var line map[string]any
+	if err := json.Unmarshal(buf.Bytes(), &line); err != nil || line["level"] != "debug" || line["text"] != "http: TLS handshake error from 192.0.2.1" {
+		t.Errorf("%s %v", buf.Bytes(), err)
+	}
+}
 
 func TestLoggerWritesJSONLinesAtItsLevel(t *testing.T) {
 	// How many of the four lines each level lets through.
@@ -128,7 +146,7 @@ func TestTLSFlags(t *testing.T) {
 		{"curve too large", Flags{MinVersion: "VersionTLS13", Curves: "65536"}, "1 to 65535"},
 	}
 	for _, tt := range tests {
-		_, err := tt.flags.tls()
+		_, err := tt.flags.TLS()
 		if tt.wantErr == "" && err != nil || tt.wantErr != "" && (err == nil || !strings.Contains(err.Error(), tt.wantErr)) {
 			t.Errorf("%s: error %v, want %q", tt.name, err, tt.wantErr)
 		}

@@ -17,6 +17,8 @@ import (
 const (
 	RulesFile   = "rules.json"
 	ReasonsFile = "reasons.json"
+	// AdmissionFile holds the rules of package controller's Admission.
+	AdmissionFile = "admission.json"
 )
 
 var update = flag.Bool("update-rows", false, "write testdata/"+RulesFile+" and testdata/"+ReasonsFile)

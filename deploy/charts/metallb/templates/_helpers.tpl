@@ -106,3 +106,8 @@ prometheus.io/port: {{ .root.Values.prometheus.metricsPort | quote }}
 {{- end }}
 {{- end }}
 {{- end -}}
+
+{{/* Not empty where the admission webhook is served. */}}
+{{- define "metallb.webhook" -}}
+{{- if and .Values.controller.enabled (ne .Values.controller.webhookMode "disabled") -}}true{{- end -}}
+{{- end -}}
