@@ -83,7 +83,7 @@ func failure(key intent.Key, out ipam.Outcome) event {
 	case len(out.Addresses) > 0:
 		return event{corev1.EventTypeNormal, eventAdditionalFailed, "cannot assign additional IP: " + out.Message}
 	case out.Reason == intent.InvalidRequest:
-		return event{corev1.EventTypeWarning, eventBadRequest, out.Message}
+		return event{corev1.EventTypeWarning, eventBadRequest, "invalid requested loadbalancer IPs: " + out.Message}
 	case out.Reason == ipam.NotDualStack:
 		return event{corev1.EventTypeWarning, eventNotDualStack, out.Message}
 	case out.Reason == ipam.NoClusterIP:
