@@ -147,7 +147,7 @@ var (
 	eventLine = regexp.MustCompile(`(?m)^  (Normal|Warning|Type|----) +(.*?)  +(<unknown>|Age|----|\d\S*)( \(x\d+ over \S+\))? +(\S+) +(.*)$`)
 	clusterIP = regexp.MustCompile(`\b10\.96\.\d+\.\d+`)
 	clusterV6 = regexp.MustCompile(`\bfd00:10:96::[0-9a-f]+`)
-	nodePort  = regexp.MustCompile(`(NodePort:\s+\S+\s+)\d+`)
+	nodePort  = regexp.MustCompile(`(NodePort:\s+(?:\S+\s+)?)\d+`)
 	foreign   = regexp.MustCompile(`(?m)^  Warning +ClusterIP\w+ .* ipallocator-repair-controller .*\n`)
 	noEvents  = regexp.MustCompile(`Events:\n  Type .*\n  ---- .*\n\z`)
 	counted   = regexp.MustCompile(`over \S+\)`)
@@ -170,4 +170,3 @@ func plain(text string) string {
 	}
 	return strings.Join(lines, "\n")
 }
-
