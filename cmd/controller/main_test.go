@@ -79,12 +79,14 @@ func freePort(t *testing.T) int {
 	return l.Addr().(*net.TCPAddr).Port
 }
 
-func start(t *testing.T, kubeconfig string) *program {
+// start runs a controller with more flags, and waits until it is ready.
+func start(t *testing.T, kubeconfig string, flags ...string) *program {
 	t.Helper()
 	p := &program{t: t, out: &lockedBuffer{}, metrics: freePort(t), health: freePort(t), ended: make(chan struct{})}
-	p.cmd = exec.Command(os.Args[0], "--namespace=metallb-system", "--log-level=debug", "--kubeconfig="+kubeconfig,
+	args := append([]string{"--namespace=metallb-system", "--log-level=debug", "--kubeconfig=" + kubeconfig,
 		fmt.Sprintf("--port=%d", p.metrics), fmt.Sprintf("--health-probe-port=%d", p.health),
-		"--webhook-mode=disabled", "--disable-cert-rotation")
+		"--webhook-mode=disabled", "--disable-cert-rotation"}, flags...)
+	p.cmd = exec.Command(os.Args[0], args...)
 	p.cmd.Env = append(os.Environ(), asProgram+"=1")
 	p.cmd.Stdout, p.cmd.Stderr = p.out, p.out
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
