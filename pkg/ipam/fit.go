@@ -69,7 +69,7 @@ func unfit(s *intent.Service) *refusal {
 		return refuse(NoClusterIP, "the Service has no ClusterIP", "it gets addresses, of the ClusterIP's families, once it has one")
 	case len(s.Families) == 1 && s.DualStack == corev1.IPFamilyPolicyRequireDualStack:
 		return refuse(NotDualStack,
-			fmt.Sprintf("not enough clusterips: ipFamilyPolicy is RequireDualStack, and the Service has an %s ClusterIP only", name(s.Families[0])),
+			fmt.Sprintf("Service requires dual stack but has an %s ClusterIP only: not enough clusterips for ipFamilyPolicy RequireDualStack", name(s.Families[0])),
 			"give the cluster both families, or write PreferDualStack or SingleStack")
 	}
 	return nil
