@@ -125,7 +125,20 @@ func TestEventsAreThoseOfTheContract(t *testing.T) {
 		reasons = append(reasons, example)
 	}
 	row.Keep(t, row.RulesFile, rules)
-	row.Keep(t, row.ReasonsFile, reasons)
+	row.Keep(t, row.ReasonsFile, append(reasons, examplesOfExtras()...))
+}
+
+// examplesOfExtras are the events on the ConfigMap bgpextras.
+func examplesOfExtras() []row.Reason {
+	var all []row.Reason
+	var report extrasReport
+	now := time.Date(2026, 7, 1, 12, 0, 0, 0, time.UTC)
+	for _, refused := range [][]status.Refusal{{{Line: " neighbor 10.0.0.1 shut down", Message: "% Unknown command", Nodes: []string{"n1", "n2"}}}, nil} {
+		report.offer(&corev1.ConfigMap{}, nil, refused, now)
+		e, _, _ := report.due(now.Add(extrasLimit))
+		all = append(all, row.Reason{Reason: string(e.reason), Severity: e.kind, Object: intent.ExtrasRef.String(), Message: e.message})
+	}
+	return all
 }
 
 // What the Service's condition says already is not told again, whatever else is

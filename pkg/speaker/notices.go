@@ -19,8 +19,9 @@ const (
 	noticesKept = 1000
 )
 
-// Events of speakers in layer 2, on Services and Nodes. The same is not told again
-// for ten minutes, IPVSWithoutStrictARP for an hour.
+// Events of speakers in layer 2, on Services and Nodes. What goes on is not told again
+// on every occasion: announceFailed after ten minutes, IPVSWithoutStrictARP after an
+// hour.
 const (
 	// eventAssigned: this node answers for the Service's addresses now; MetalLB's.
 	eventAssigned intent.Reason = "nodeAssigned"
