@@ -145,6 +145,9 @@ func (s *Speaker) write(ctx context.Context, r report) (bool, error) {
 		want.OwnerReferences = []metav1.OwnerReference{*owner}
 	}
 	want.Status = have
+	if want.Status.Result == "" {
+		want.Status.Result = v1beta1.ConfigurationUnknown
+	}
 	if !r.early {
 		want.Status = s.status(have, r, time.Now())
 	}
