@@ -3,9 +3,15 @@
 package controller
 
 import (
+	"encoding/json"
+	"os"
+	"regexp"
+	"strings"
 	"testing"
 
 	"metallb.io/metallb-frr/hack/docs/row"
+	"metallb.io/metallb-frr/pkg/intent"
+	"metallb.io/metallb-frr/pkg/ipam"
 )
 
 const (
@@ -74,4 +80,58 @@ func shown(t *testing.T) []row.Rule {
 		rows = append(rows, row.Rule{Section: r.section, Rule: r.rule, Differs: r.differs})
 	}
 	return rows
+}
+
+// guideLine is a line of the guide's table of pending Services: words and reason.
+var guideLine = regexp.MustCompile("(?m)^\\| `([^`]+)` \\| `(\\w+)` \\| .+ \\|$")
+
+// The guide says of each Reason for which a Service has no address what to do, and
+// finds it by words that the event has.
+func TestTheGuideKnowsEachReason(t *testing.T) {
+	guide, err := os.ReadFile("../../deploy/docs/operating.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, section, _ := strings.Cut(string(guide), "\n## When a Service stays `<pending>`\n")
+	section, _, _ = strings.Cut(section, "\n## ")
+
+	said := map[string]string{} // what events say, by Reason
+	for _, path := range []string{"../ipam/testdata/" + row.ReasonsFile, "../intent/testdata/" + row.ReasonsFile} {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var rows []row.Reason
+		if err := json.Unmarshal(text, &rows); err != nil {
+			t.Fatal(err)
+		}
+		for _, r := range rows {
+			if strings.HasPrefix(r.Object, "Service ") {
+				said[r.Reason] = failure(intent.Key{}, ipam.Outcome{Reason: intent.Reason(r.Reason), Message: r.Message}).message
+			}
+		}
+	}
+	if len(said) < 17 {
+		t.Fatalf("only %d Reasons", len(said))
+	}
+	known := map[string]bool{}
+	for _, m := range guideLine.FindAllStringSubmatch(section, -1) {
+		words, reason := m[1], m[2]
+		message, there := said[reason]
+		if !there {
+			t.Errorf("there is no Reason %s that keeps a Service pending", reason)
+		}
+		if known[reason] {
+			continue // another case of it than the example's
+		}
+		known[reason] = true
+		if !strings.Contains(message, words) {
+			t.Errorf("%s: the guide has the words %q, and the event says: %s", reason, words, message)
+		}
+	}
+	for reason := range said {
+		if !known[reason] {
+			t.Errorf("the guide does not say what to do about %s: %s", reason, said[reason])
+		}
+	}
 }

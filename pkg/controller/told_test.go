@@ -5,6 +5,7 @@ package controller_test
 import (
 	"fmt"
 	"maps"
+	"strings"
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
@@ -81,4 +82,18 @@ func TestEventsAreNotRepeatedWithoutAChange(t *testing.T) {
 	// A change is told, once more.
 	f.patch(service("bad"), `{"metadata":{"annotations":{"metallb.io/loadBalancerIPs":"rubbish"}}}`)
 	f.awaitEvent("bad", "LoadBalancerFailed", "rubbish")
+}
+
+// An event arrives however many pools there are to name, and however long their names
+// are.
+func TestLongEventsArrive(t *testing.T) {
+	f := newFixture(t)
+	f.controller()
+	for i := range 12 {
+		p := pool(fmt.Sprintf("%s-%02d", strings.Repeat("long", 50), i), fmt.Sprintf("192.0.2.%d/32", i))
+		p.Spec.AutoAssign = new(bool)
+		f.create(p)
+	}
+	f.create(service("web"))
+	f.awaitEvent("web", "AllocationFailed", "no IPAddressPool gives this Service an address unasked")
 }
