@@ -81,7 +81,8 @@ func freePort(t *testing.T) int {
 	return l.Addr().(*net.TCPAddr).Port
 }
 
-// start starts a controller without admission webhook, unless args say otherwise.
+// start runs a controller, without admission webhook unless args say otherwise, and
+// waits until it is ready.
 func start(t *testing.T, kubeconfig string, args ...string) *program {
 	t.Helper()
 	p := &program{t: t, out: &lockedBuffer{}, metrics: freePort(t), health: freePort(t), ended: make(chan struct{})}

@@ -17,6 +17,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"metallb.io/metallb-frr/hack/docs/row"
@@ -71,6 +72,8 @@ var packages = []struct{ name, title string }{
 	{"frr", "FRR's configuration"},
 	{"links", "Interfaces of nodes, in layer 2"},
 	{"status", "Conditions and events"},
+	{"controller", "Events of the controller"},
+	{"speaker", "Events of speakers in layer 2"},
 }
 
 const reasonsHead = `<!-- Made by hack/generate from the comments of the constants and from table tests. -->
@@ -83,12 +86,21 @@ message says it in a sentence, with the field, its value and what would be right
 What is wrong with an object is one of three. **Invalid**: the object is not accepted;
 its last accepted spec, if there is one, stays in force. **Unresolved**: it names
 something that is not there; that part is not in force and heals when it appears.
-**Warning**: it is in force, and probably not as meant.
+**Warning**: it is in force, and probably not as meant. Of an event it is the type,
+**Normal** or **Warning**.
 `
 
 func reasons(out *bytes.Buffer) error {
 	out.WriteString(reasonsHead)
 	known := map[string]bool{}
+	var all []row.Reason // also of Reasons that are declared elsewhere
+	for _, p := range packages {
+		examples, err := rows[row.Reason](p.name, row.ReasonsFile)
+		if err != nil {
+			return err
+		}
+		all = append(all, examples...)
+	}
 	for _, p := range packages {
 		known[p.name] = true
 		declared, err := row.Declared(filepath.Join("pkg", p.name))
@@ -112,7 +124,7 @@ func reasons(out *bytes.Buffer) error {
 				}
 				out.WriteString("\n| Reason | Meaning | Example |\n|---|---|---|\n")
 			}
-			example, err := exampleOf(p.name, c, examples)
+			example, err := exampleOf(p.name, c, examples, all)
 			if err != nil {
 				return err
 			}
@@ -140,26 +152,28 @@ func complete(known map[string]bool) error {
 	})
 }
 
-// exampleOf finds the row of a Reason. A package that keeps examples keeps one of
-// each.
-func exampleOf(pkg string, c row.Constant, examples []row.Reason) (string, error) {
-	for _, e := range examples {
-		if e.Reason != c.Value {
-			continue
-		}
-		var parts []string
-		if e.Severity != "" {
-			parts = append(parts, "**"+strings.ToUpper(e.Severity[:1])+e.Severity[1:]+"**")
-		}
-		if e.Object != "" {
-			parts = append(parts, e.Object+":")
-		}
-		return strings.Join(append(parts, cell(e.Message)), " "), nil
-	}
-	if len(examples) > 0 {
+// exampleOf finds the row of a Reason: the package's own or, where that has no text, one
+// of another package, which writes it.
+func exampleOf(pkg string, c row.Constant, own, all []row.Reason) (string, error) {
+	is := func(e row.Reason) bool { return e.Reason == c.Value }
+	at := slices.IndexFunc(own, is)
+	if at < 0 {
 		return "", fmt.Errorf("pkg/%s: no row of a table test makes the Reason %s", pkg, c.Value)
 	}
-	return "", nil
+	e := own[at]
+	if e.Message == "" {
+		if at = slices.IndexFunc(all, func(e row.Reason) bool { return is(e) && e.Message != "" }); at >= 0 {
+			e = all[at]
+		}
+	}
+	var parts []string
+	if e.Severity != "" {
+		parts = append(parts, "**"+strings.ToUpper(e.Severity[:1])+e.Severity[1:]+"**")
+	}
+	if e.Object != "" {
+		parts = append(parts, e.Object+":")
+	}
+	return strings.Join(append(parts, cell(e.Message)), " "), nil
 }
 
 const differencesHead = `<!-- Made by hack/generate from the rows of table tests. -->

@@ -16,10 +16,6 @@ import (
 	"metallb.io/metallb-frr/pkg/plan"
 )
 
-// eventAnnounced is the reason of the event that says where a Service is
-// announced from; MetalLB's.
-const eventAnnounced = "nodeAssigned"
-
 const (
 	// settleTime is how long a set of nodes has to stay as it is to be told,
 	// and the least time between two rounds.
@@ -65,7 +61,7 @@ func newAnnounced(c *cluster.Cluster, o Options) *announced {
 		options: o, work: make(chan struct{}, 1),
 		read: func() *intent.Snapshot { return c.Read() },
 		event: func(svc *corev1.Service, message string) {
-			c.Event(svc, corev1.EventTypeNormal, eventAnnounced, message)
+			c.Event(svc, corev1.EventTypeNormal, string(eventAnnounced), message)
 		},
 	}
 }

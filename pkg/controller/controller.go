@@ -49,6 +49,7 @@ type Controller struct {
 	snapshot *intent.Snapshot
 	intent   *intent.Intent
 	usage    map[string]ipam.Usage
+	services map[string]int64 // by the pool that their addresses are from
 	// conflicts are those that the pass after it writes on Services.
 	conflicts *status.Conflicts
 }
@@ -72,6 +73,7 @@ func (c *Controller) NeedLeaderElection() bool { return true }
 // Start runs the loop until ctx ends. It returns when everything that it started
 // has ended.
 func (c *Controller) Start(ctx context.Context) error {
+	c.options.Client.Starts()
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return c.cluster.Start(ctx) })
 	g.Go(func() error { c.secret.run(ctx); return nil })
@@ -146,14 +148,14 @@ func (c *Controller) pass(now time.Time) <-chan time.Time {
 		c.snapshot = snapshot
 		c.secret.seen(snapshot)
 		c.options.Client.Updates.Inc()
-		c.configMetrics()
+		c.options.Client.Resolved(status.Stale(ofPools(c.intent)))
 	}
 	outcomes, usage := ipam.Assign(c.intent, c.writer.assumed(), now)
 	c.conflicts = status.NewConflicts(snapshot.States, c.intent.Nodes)
 	c.writer.begin(now)
 	c.offer(outcomes, now)
 	next := c.writer.end(now)
-	c.usageMetrics(usage)
+	c.usageMetrics(usage, servicesOf(outcomes))
 	c.status.offer(view{snapshot: snapshot, intent: c.intent, usage: usage})
 	wake(c.announced.work)
 	c.log.V(1).Info("pass done", "services", len(outcomes), "took", time.Since(now))
@@ -197,33 +199,37 @@ func wake(signal chan struct{}) {
 	}
 }
 
-func (c *Controller) configMetrics() {
-	c.options.Client.ConfigLoaded.Set(1)
-	stale := 0.0
-	for i := range c.intent.Findings {
-		if f := &c.intent.Findings[i]; f.Severity == intent.Invalid && f.Object.Kind != "Service" {
-			stale = 1
-			break
-		}
-	}
-	c.options.Client.ConfigStale.Set(stale)
-}
-
-func (c *Controller) usageMetrics(usage map[string]ipam.Usage) {
-	if maps.Equal(usage, c.usage) {
+func (c *Controller) usageMetrics(usage map[string]ipam.Usage, services map[string]int64) {
+	if maps.Equal(usage, c.usage) && maps.Equal(services, c.services) {
 		return
 	}
 	for name, u := range usage {
 		c.options.Allocator.Set(name,
 			telemetry.PoolCounts{Total: telemetry.AddCapped(u.AssignedIPv4, u.AvailableIPv4), InUse: u.AssignedIPv4},
-			telemetry.PoolCounts{Total: telemetry.AddCapped(u.AssignedIPv6, u.AvailableIPv6), InUse: u.AssignedIPv6})
+			telemetry.PoolCounts{Total: telemetry.AddCapped(u.AssignedIPv6, u.AvailableIPv6), InUse: u.AssignedIPv6},
+			services[name])
 	}
 	for name := range c.usage {
 		if _, ok := usage[name]; !ok {
 			c.options.Allocator.Delete(name)
 		}
 	}
-	c.usage = maps.Clone(usage)
+	c.usage, c.services = maps.Clone(usage), services
+}
+
+// servicesOf counts the Services that have addresses, by pool.
+func servicesOf(outcomes []ipam.Outcome) map[string]int64 {
+	all := map[string]int64{}
+	for i := 0; i < len(outcomes); { // those of one pool mostly follow each other
+		pool, from := outcomes[i].Pool, i
+		for i < len(outcomes) && outcomes[i].Pool == pool {
+			i++
+		}
+		if pool != "" {
+			all[pool] += int64(i - from)
+		}
+	}
+	return all
 }
 
 // report logs a failed write, unless it is one that the next pass mends by

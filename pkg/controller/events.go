@@ -15,24 +15,39 @@ import (
 	"metallb.io/metallb-frr/pkg/status"
 )
 
-// Reasons of events on Services; MetalLB's.
+// Events of the controller on a Service, with MetalLB's reasons. Each is told when
+// something is written on the Service, and again only when what it says changes.
 const (
-	eventAssigned         = "IPAllocated"
-	eventAdditionalFailed = "AdditionalAssignFailed"
-	eventCleared          = "ClearAssignment"
-	eventFailed           = "AllocationFailed"
-	eventBadRequest       = "LoadBalancerFailed"
-	eventNotDualStack     = "not enough clusterips"
-	eventNoClusterIP      = "noclusterIPsIPFamily"
-	eventDeprecated       = "deprecatedAnnotation"
+	// eventAssigned: the Service has got addresses.
+	eventAssigned intent.Reason = "IPAllocated"
+	// eventAdditionalFailed: it prefers dual stack, and has an address of one family.
+	eventAdditionalFailed intent.Reason = "AdditionalAssignFailed"
+	// eventCleared: it loses the addresses that it has, and why.
+	eventCleared intent.Reason = "ClearAssignment"
+	// eventFailed: it gets no address, and why.
+	eventFailed intent.Reason = "AllocationFailed"
+	// eventBadRequest: what it asks for cannot be read or contradicts itself.
+	eventBadRequest intent.Reason = "LoadBalancerFailed"
+	// eventNotDualStack: it requires dual stack, and has one ClusterIP.
+	eventNotDualStack intent.Reason = "not enough clusterips"
+	// eventNoClusterIP: it has no ClusterIP, whose family its address would have.
+	eventNoClusterIP intent.Reason = "noclusterIPsIPFamily"
+	// eventDeprecated: it has an annotation of the old prefix.
+	eventDeprecated intent.Reason = "deprecatedAnnotation"
+	// eventAnnounced: from where it is announced over BGP.
+	eventAnnounced intent.Reason = "nodeAssigned"
 )
 
-type event struct{ kind, reason, message string }
+type event struct {
+	kind    string // corev1.EventTypeNormal or EventTypeWarning
+	reason  intent.Reason
+	message string
+}
 
 // announce records the events of a write that was made, and logs it.
 func (w *writer) announce(j job) {
 	for _, e := range eventsOf(j) {
-		w.cluster.Event(j.svc, e.kind, e.reason, e.message)
+		w.cluster.Event(j.svc, e.kind, string(e.reason), e.message)
 	}
 	if j.urgent {
 		w.options.Log.V(1).Info("service written", "service", j.key.String(), "addr", texts(j.want.Addresses), "pool", j.want.Pool)
@@ -83,7 +98,7 @@ func failure(key intent.Key, out ipam.Outcome) event {
 	case len(out.Addresses) > 0:
 		return event{corev1.EventTypeNormal, eventAdditionalFailed, "cannot assign additional IP: " + out.Message}
 	case out.Reason == intent.InvalidRequest:
-		return event{corev1.EventTypeWarning, eventBadRequest, out.Message}
+		return event{corev1.EventTypeWarning, eventBadRequest, "invalid requested loadbalancer IPs: " + out.Message}
 	case out.Reason == ipam.NotDualStack:
 		return event{corev1.EventTypeWarning, eventNotDualStack, out.Message}
 	case out.Reason == ipam.NoClusterIP:

@@ -58,9 +58,9 @@ func (e *extrasReport) due(now time.Time) (event, bool, time.Time) {
 	}
 	e.said = e.message
 	if e.message == "" {
-		return event{corev1.EventTypeNormal, string(status.ReasonExtrasInForce), "FRR has taken all lines"}, true, time.Time{}
+		return event{corev1.EventTypeNormal, status.ReasonExtrasInForce, "FRR has taken all lines"}, true, time.Time{}
 	}
-	return event{corev1.EventTypeWarning, string(status.ReasonExtrasRefused), e.message}, true, time.Time{}
+	return event{corev1.EventTypeWarning, status.ReasonExtrasRefused, e.message}, true, time.Time{}
 }
 
 // reportExtras records the event that is due and returns when another one is, or
@@ -68,7 +68,7 @@ func (e *extrasReport) due(now time.Time) (event, bool, time.Time) {
 func (s *statusWriter) reportExtras(now time.Time) time.Time {
 	e, ok, at := s.extras.due(now)
 	if ok {
-		s.cluster.Event(s.extras.object, e.kind, e.reason, e.message)
+		s.cluster.Event(s.extras.object, e.kind, string(e.reason), e.message)
 	}
 	return at
 }

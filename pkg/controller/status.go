@@ -210,13 +210,7 @@ func (s *statusWriter) state(v view, now time.Time) []write {
 	if have != nil {
 		present = have.Status.Conditions
 	}
-	var pools []intent.Finding
-	for _, f := range configFindings(v.intent) {
-		if f.Object.Kind == v1beta1.KindIPAddressPool || f.Object.Kind == v1beta1.KindCommunity {
-			pools = append(pools, f)
-		}
-	}
-	want := &v1beta1.ConfigurationState{Status: status.Configuration(v1beta1.ConditionPoolReconcilerValid, present, pools, now)}
+	want := &v1beta1.ConfigurationState{Status: status.Configuration(v1beta1.ConditionPoolReconcilerValid, present, ofPools(v.intent), now)}
 	want.Name = v1beta1.ComponentController
 	want.Labels = map[string]string{v1beta1.LabelComponentType: v1beta1.ComponentController}
 	want.OwnerReferences = s.options.Owner
@@ -225,6 +219,18 @@ func (s *statusWriter) state(v view, now time.Time) []write {
 	}
 	ref := intent.Ref{Kind: v1beta1.KindConfigurationState, Name: want.Name}
 	return []write{{ref, func(ctx context.Context) (bool, error) { return s.cluster.WriteConfigurationState(ctx, want) }}}
+}
+
+// ofPools returns the findings that the controller's ConfigurationState is about:
+// those of what addresses are given from.
+func ofPools(in *intent.Intent) []intent.Finding {
+	var pools []intent.Finding
+	for i := range in.Findings {
+		if kind := in.Findings[i].Object.Kind; kind == v1beta1.KindIPAddressPool || kind == v1beta1.KindCommunity {
+			pools = append(pools, in.Findings[i])
+		}
+	}
+	return pools
 }
 
 // configFindings returns the findings that are not about Services.

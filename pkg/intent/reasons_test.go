@@ -177,7 +177,7 @@ var otherRows = []reasonRow{
 	{"a weight in words", weighed("heavy"), intent.InvalidL2Weight, intent.Warning, "Node n1", "metadata.annotations[metallb.io/l2-weight]", "heavy", []string{"counts as 0", "from -100 to 100"}},
 	{"an empty weight", weighed(""), intent.InvalidL2Weight, intent.Warning, "Node n1", "metadata.annotations[metallb.io/l2-weight]", "", []string{"counts as 0", "from -100 to 100"}},
 	{"two requests", service("s", ", annotations: {metallb.io/loadBalancerIPs: 192.0.2.1}", ", loadBalancerIP: 192.0.2.2"), intent.InvalidRequest, intent.Invalid, "Service default/s", "metadata.annotations[metallb.io/loadBalancerIPs]", "192.0.2.1", []string{"service can not have both", "keep one"}},
-	{"a request that is no address", service("s", "", ", loadBalancerIP: web"), intent.InvalidRequest, intent.Invalid, "Service default/s", "spec.loadBalancerIP", "web", []string{"invalid requested loadbalancer IPs", "separated by a comma"}},
+	{"a request that is no address", service("s", "", ", loadBalancerIP: web"), intent.InvalidRequest, intent.Invalid, "Service default/s", "spec.loadBalancerIP", "web", []string{"is no address", "separated by a comma"}},
 	{"two of one family", service("s", ", annotations: {metallb.universe.tf/loadBalancerIPs: '192.0.2.1,192.0.2.2'}", ""), intent.InvalidRequest, intent.Invalid, "Service default/s", "metadata.annotations[metallb.universe.tf/loadBalancerIPs]", "192.0.2.1,192.0.2.2", []string{"one of each family"}},
 }
 

@@ -77,6 +77,8 @@ var rules = []struct {
 	{"Peers", "routerID may be an IPv6 address.", "It is refused: a BGP identifier has 32 bits (RFC 4271), and FRR does not take the line.", peer("p", with("routerID: 'fd00::1'")), []string{"invalid InvalidRouterID BGPPeer p spec.routerID"}, "nothing"},
 	{"Peers", "holdTime is 0 or at least 3 s.", same, peer("p", with("holdTime: 2s")), []string{"invalid InvalidTimers BGPPeer p spec.holdTime"}, "nothing"},
 	{"Peers", "keepaliveTime is at most holdTime.", same, peer("p", with("holdTime: 9s, keepaliveTime: 10s")), []string{"invalid InvalidTimers BGPPeer p spec.keepaliveTime"}, "nothing"},
+	{"Peers", "keepaliveTime may equal holdTime.", same, peer("p", with("holdTime: 9s, keepaliveTime: 9s")), nil, "BGPPeer p"},
+	{"Peers", "With holdTime alone keepaliveTime is a third of it, with keepaliveTime alone holdTime is three times as long, without both they are FRR's.", same, peer("p", with("holdTime: 9s")), nil, "BGPPeer p"},
 	{"Peers", "Timers that are no whole seconds are rounded.", "They are refused: what is written is what runs.", peer("p", with("holdTime: 9500ms")), []string{"invalid InvalidTimers BGPPeer p spec.holdTime"}, "nothing"},
 	{"Peers", "holdTime over 65535 s reaches FRR and fails there.", "It is refused.", peer("p", with("holdTime: 65536s")), []string{"invalid InvalidTimers BGPPeer p spec.holdTime"}, "nothing"},
 	{"Peers", "connectTime is 1 s to 65535 s, in whole seconds.", same, peer("p", with("connectTime: 500ms")), []string{"invalid InvalidTimers BGPPeer p spec.connectTime"}, "nothing"},

@@ -199,11 +199,11 @@ func (s *Service) request(o *corev1.Service) {
 	for _, part := range strings.Split(text, ",") {
 		addr, ok := parseAddr(strings.TrimSpace(part))
 		if !ok {
-			s.block(field, text, "invalid requested loadbalancer IPs: %q is no address; write one, or one of each family separated by a comma", strings.TrimSpace(part))
+			s.block(field, text, "%q is no address; write one such as 192.0.2.1, or one of each family separated by a comma", strings.TrimSpace(part))
 			return
 		}
 		if slices.Contains(families, bgp.FamilyOf(addr)) {
-			s.block(field, text, "invalid requested loadbalancer IPs: more than one %s address; write one of each family at most", bgp.FamilyOf(addr))
+			s.block(field, text, "has more than one %s address; write one of each family at most, and make another Service for another address", map[bgp.Family]string{bgp.IPv4: "IPv4", bgp.IPv6: "IPv6"}[bgp.FamilyOf(addr)])
 			return
 		}
 		families = append(families, bgp.FamilyOf(addr))

@@ -184,7 +184,7 @@ func (p *pass) giveRequested(i int32) *refusal {
 	if !ofFamilies(s.Requested, s.Families) {
 		return refuse(FamilyMismatch,
 			fmt.Sprintf("the Service asks for %s and needs %s", join(s.Requested), needed(s)),
-			"write one address of each family that the Service has in metallb.io/loadBalancerIPs (IPv4,IPv6), or change ipFamilyPolicy")
+			"write exactly that in metallb.io/loadBalancerIPs, separated by a comma where there are two, or change the Service's ipFamilies or ipFamilyPolicy")
 	}
 	from, r := p.fit(s, s.Requested)
 	if r != nil {

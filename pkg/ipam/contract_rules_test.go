@@ -62,7 +62,7 @@ var rulesOfRequests = []rule{
 	{"2.3", "another pool is asked for: given anew", "same", []any{addressPool("a", "192.0.2.0/24"), addressPool("b", "192.0.3.0/24"), load("x", holding("a", "192.0.2.7"), wantsPool("b"))},
 		"x 192.0.3.0 b changed < requested address pool b"},
 	{"2.3", "a request that cannot be read keeps what is there", "same", []any{addressPool("a", "192.0.2.0/24"), load("x", holding("a", "192.0.2.7"), requests("nonsense"))},
-		"x 192.0.2.7 a InvalidRequest | invalid requested loadbalancer IPs"},
+		"x 192.0.2.7 a InvalidRequest | is no address"},
 	{"2.3", "a request that cannot be read after a pool edit", "different: what it had is given back, not lost", []any{addressPool("a", "192.0.2.0/24"), load("x", note(v1beta1.AnnotationLastIPs, "192.0.2.7"), requests("nonsense"))},
 		"x 192.0.2.7 a changed InvalidRequest"},
 	{"2.3", "two addresses asked for stay in one order", "different: they are compared as a set, IPv4 first, so nothing is written again", []any{addressPool("a", "192.0.2.0/24,2001:db8::/64"), load("x", clusterIPs(require, v6, v4), requests("2001:db8::7,192.0.2.7"), holding("a", "192.0.2.7", "2001:db8::7"))},

@@ -184,3 +184,28 @@ var sectionNames = map[string]string{
 	"2.1": "Annotations of a Service", "2.2": "Fields of a Service", "2.3": "A Service as it changes", "2.4": "Requested addresses",
 	"2.5": "The choice of a pool", "2.6": "Sharing an address", "2.7": "Pools that change",
 }
+
+// A pool that is there and not valid is named, as is one whose selectors match
+// nothing, so that nobody looks for the mistake elsewhere.
+func TestAnswersNameWhatIsWrongWithThePool(t *testing.T) {
+	bad := addressPool("bad", "192.0.2.9-192.0.2.1")
+	for _, c := range []struct {
+		name    string
+		objects []any
+		want    string
+	}{
+		{"no pool", []any{load("x")}, "create one"},
+		{"the only one is not valid", []any{bad, load("x")}, "no accepted IPAddressPool; mend what is not valid, as the condition Accepted says: bad"},
+		{"the one asked for is not valid", []any{bad, load("x", wantsPool("bad"))}, `unknown pool "bad": that IPAddressPool is not accepted; mend`},
+		{"the one asked for is not there", []any{bad, load("x", wantsPool("good"))}, `unknown pool "good": there is no such IPAddressPool; create it`},
+		{"the address asked for, and none is valid", []any{bad, load("x", requests("192.0.2.3"))}, "there is none: mend what is not valid, as the condition Accepted says: bad"},
+		{"selectors of namespaces match nothing", []any{addressPool("a", "192.0.2.0/24", forNamespacesLabelled("gold")), load("x")}, "a (its serviceAllocation is not for namespace default, it admits none: its namespaceSelectors match no namespace); create an IPAddressPool for it"},
+		{"those that may be asked for", []any{addressPool("a", "192.0.2.0/24", manual), addressPool("b", "192.0.3.0/24", manual, forNamespaces("prod")), load("x")}, "may ask for in the annotation metallb.io/address-pool (a), or"},
+		{"dual stack from a pool of one family", []any{addressPool("a", "192.0.2.0/24"), load("x", clusterIPs(require, v4, v6))}, "it has no IPv6 addresses; the addresses come from one pool: add addresses to it, or set ipFamilyPolicy to PreferDualStack or SingleStack"},
+	} {
+		outcomes, _ := Assign(intent.Resolve(nil, snapshot(c.objects)), nil, epoch)
+		if got := outcomes[0].Message; !strings.Contains(got, c.want) {
+			t.Errorf("%s: %q does not say %q", c.name, got, c.want)
+		}
+	}
+}

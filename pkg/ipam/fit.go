@@ -69,7 +69,7 @@ func unfit(s *intent.Service) *refusal {
 		return refuse(NoClusterIP, "the Service has no ClusterIP", "it gets addresses, of the ClusterIP's families, once it has one")
 	case len(s.Families) == 1 && s.DualStack == corev1.IPFamilyPolicyRequireDualStack:
 		return refuse(NotDualStack,
-			fmt.Sprintf("not enough clusterips: ipFamilyPolicy is RequireDualStack, and the Service has an %s ClusterIP only", name(s.Families[0])),
+			fmt.Sprintf("Service requires dual stack but has an %s ClusterIP only: not enough clusterips for ipFamilyPolicy RequireDualStack", name(s.Families[0])),
 			"give the cluster both families, or write PreferDualStack or SingleStack")
 	}
 	return nil
@@ -108,7 +108,7 @@ func (p *pass) fit(s *intent.Service, addrs []netip.Addr) (*pool, *refusal) {
 func (p *pass) nowhere(a netip.Addr) *refusal {
 	r := &refusal{reason: AddressNotInPool, fact: fmt.Sprintf("%s is not allowed in config: it is in no accepted IPAddressPool", a)}
 	if len(p.pools) == 0 {
-		r.advice = "there is none; create one that has it"
+		r.advice = "there is none: " + p.makePool()
 	} else {
 		r.advice = fmt.Sprintf("write an address of one of these, or add it to one: %s", poolNames(p.pools))
 	}
@@ -121,19 +121,32 @@ func (p *pool) admits(s *intent.Service) *refusal {
 	switch {
 	case a == nil:
 	case a.Restricted && !a.Namespaces[s.Key.Namespace]:
-		only := "none"
-		if len(a.Namespaces) > 0 {
-			only = list(slices.Sorted(maps.Keys(a.Namespaces)))
-		}
 		return refuse(PoolNotAllowed,
-			fmt.Sprintf("IPAddressPool %s is not for namespace %s: its serviceAllocation admits %s", p.Name, s.Key.Namespace, only),
-			"use another pool, or add the namespace there")
+			fmt.Sprintf("IPAddressPool %s is not for namespace %s: its serviceAllocation %s", p.Name, s.Key.Namespace, p.admitted()),
+			"use another pool, or add the namespace to serviceAllocation.namespaces there")
 	case !intent.AnySelects(a.ServiceSelectors, s.Labels):
 		return refuse(PoolNotAllowed,
-			fmt.Sprintf("IPAddressPool %s is not for this Service: none of its serviceAllocation's serviceSelectors matches the Service's labels", p.Name),
+			fmt.Sprintf("IPAddressPool %s is not for this Service: none of its serviceAllocation's serviceSelectors (%s) matches the Service's labels", p.Name, selectors(a)),
 			"use another pool, or label the Service so that one matches")
 	}
 	return nil
+}
+
+// admitted says which namespaces the pool, which is for some only, is for.
+func (p *pool) admitted() string {
+	if len(p.Allocation.Namespaces) == 0 {
+		return "admits none: its namespaceSelectors match no namespace"
+	}
+	return "admits " + list(slices.Sorted(maps.Keys(p.Allocation.Namespaces)))
+}
+
+// selectors writes which labels a pool is for.
+func selectors(a *intent.Allocation) string {
+	words := make([]string, len(a.ServiceSelectors))
+	for i, s := range a.ServiceSelectors {
+		words[i] = s.String()
+	}
+	return strings.Join(words[:min(len(words), 10)], " or ")
 }
 
 // usable reports whether s may hold addr, were it not for others.

@@ -20,6 +20,9 @@ type pass struct {
 	now      time.Time
 	services []*intent.Service
 	states   []state // of services, by index
+	findings []intent.Finding
+	// invalid are the names of the pools that are not accepted; see notAccepted.
+	invalid []string
 
 	pools  []*pool // sorted by name
 	spans  []span  // of all pools, ascending
@@ -77,7 +80,7 @@ type span struct {
 }
 
 func newPass(in *intent.Intent, now time.Time) *pass {
-	p := &pass{now: now, services: in.Services, states: make([]state, len(in.Services))}
+	p := &pass{now: now, services: in.Services, states: make([]state, len(in.Services)), findings: in.Findings}
 	if in.Config != nil {
 		for _, q := range in.Pools {
 			p.pools = append(p.pools, newPool(q))

@@ -7,41 +7,78 @@ import (
 	"slices"
 	"strings"
 
+	"metallb.io/metallb-frr/pkg/api/v1beta1"
 	"metallb.io/metallb-frr/pkg/bgp"
 	"metallb.io/metallb-frr/pkg/intent"
 )
 
 func (p *pass) unknownPool(asked string) *refusal {
-	r := refuse(PoolNotFound, fmt.Sprintf("unknown pool %q: there is no such IPAddressPool, or it is not accepted", asked), "create it")
+	r := refuse(PoolNotFound, fmt.Sprintf("unknown pool %q: there is no such IPAddressPool", asked), "create it")
+	if slices.Contains(p.notAccepted(), asked) {
+		r = refuse(PoolNotFound, fmt.Sprintf("unknown pool %q: that IPAddressPool is not accepted", asked), "mend what its condition Accepted says")
+	}
 	if len(p.pools) > 0 {
 		r.advice += ", or write one of these: " + poolNames(p.pools)
 	}
 	return r
 }
 
+// notAccepted returns the names of the pools of which nothing is in force because
+// they are not valid.
+func (p *pass) notAccepted() []string {
+	if p.invalid != nil {
+		return p.invalid
+	}
+	p.invalid = []string{}
+	for i := range p.findings {
+		f := &p.findings[i]
+		if f.Severity == intent.Invalid && f.Object.Kind == v1beta1.KindIPAddressPool && p.poolNamed(f.Object.Name) == nil {
+			p.invalid = append(p.invalid, f.Object.Name)
+		}
+	}
+	slices.Sort(p.invalid)
+	p.invalid = slices.Compact(p.invalid)
+	return p.invalid
+}
+
+// makePool says what to do where there is no pool.
+func (p *pass) makePool() string {
+	if bad := p.notAccepted(); len(bad) > 0 {
+		return "mend what is not valid, as the condition Accepted says: " + list(bad)
+	}
+	return "create one, with addresses that are yours to give, in the namespace of the controller"
+}
+
 // noPool says why no pool gives s an address unasked.
 func (p *pass) noPool(s *intent.Service) *refusal {
 	if len(p.pools) == 0 {
-		return refuse(NoPool, "no available IPs: there is no accepted IPAddressPool", "create one")
+		return refuse(NoPool, "no available IPs: there is no accepted IPAddressPool", p.makePool())
 	}
-	var words []string
+	var words, manual []string
 	for _, q := range p.pools {
 		switch {
 		case !q.AutoAssign:
 			words = append(words, q.Name+" (autoAssign is false)")
+			if q.admits(s) == nil {
+				manual = append(manual, q.Name)
+			}
 		case q.Allocation.Restricted && !q.Allocation.Namespaces[s.Key.Namespace]:
-			words = append(words, fmt.Sprintf("%s (its serviceAllocation is not for namespace %s)", q.Name, s.Key.Namespace))
+			words = append(words, fmt.Sprintf("%s (its serviceAllocation is not for namespace %s, it %s)", q.Name, s.Key.Namespace, q.admitted()))
 		default:
-			words = append(words, q.Name+" (no serviceSelector of its serviceAllocation matches the Service's labels)")
+			words = append(words, fmt.Sprintf("%s (no serviceSelector of its serviceAllocation matches the Service's labels: %s)", q.Name, selectors(q.Allocation)))
 		}
 	}
+	advice := "create an IPAddressPool for it, or change one of them"
+	if len(manual) > 0 {
+		advice = "write one that it may ask for in the annotation metallb.io/address-pool (" + list(manual) + "), or change one of them"
+	}
 	return refuse(NoPool, "no available IPs: no IPAddressPool gives this Service an address unasked: "+list(words),
-		"name a pool in the annotation metallb.io/address-pool, or change one of them")
+		advice)
 }
 
 // exhausted says why none of the pools has what s needs.
 func exhausted(s *intent.Service, pools []*pool) *refusal {
-	r := &refusal{reason: FamilyNotInPool, advice: "add addresses to one of them"}
+	r := &refusal{reason: FamilyNotInPool}
 	var words []string
 	for _, q := range pools {
 		var short []string
@@ -55,10 +92,16 @@ func exhausted(s *intent.Service, pools []*pool) *refusal {
 			r.reason = NoFreeAddress
 		}
 	}
-	r.fact = "no available IPs: " + list(words)
+	r.fact, r.advice = "no available IPs: "+list(words), "add addresses to one of them"
 	if len(pools) == 1 {
 		r.fact = fmt.Sprintf("no available IPs in pool %s: %s", pools[0].Name, strings.TrimSuffix(strings.TrimPrefix(words[0], pools[0].Name+" ("), ")"))
 		r.advice = "add addresses to it"
+	}
+	switch {
+	case r.reason == NoFreeAddress:
+		r.advice += ", or delete a Service that is not needed any more"
+	case len(s.Families) == 2:
+		r.advice = "the addresses come from one pool: " + r.advice + ", or set ipFamilyPolicy to PreferDualStack or SingleStack"
 	}
 	if s.Sharing != nil {
 		r.fact += fmt.Sprintf("; no Service has one that this one can share with it (sharing key %q, the same externalTrafficPolicy, other ports)", s.Sharing.Key)

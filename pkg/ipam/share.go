@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"strings"
 
 	"metallb.io/metallb-frr/pkg/bgp"
 	"metallb.io/metallb-frr/pkg/intent"
@@ -131,7 +132,10 @@ func backend(s *intent.Service) string {
 	if s.Sharing.Backend == "" {
 		return "any pod (externalTrafficPolicy Cluster)"
 	}
-	return fmt.Sprintf("pods on the same node (externalTrafficPolicy %s)", s.Sharing.Backend)
+	if _, selector, _ := strings.Cut(s.Sharing.Backend, " "); selector != "" {
+		return fmt.Sprintf("pods on the same node (externalTrafficPolicy Local, selector %s)", selector)
+	}
+	return "pods on the same node (externalTrafficPolicy Local, no selector)"
 }
 
 // circle is Services that may share, but for their ports, in one family of a pool.

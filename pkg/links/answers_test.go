@@ -15,6 +15,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"metallb.io/metallb-frr/hack/docs/row"
 	"metallb.io/metallb-frr/pkg/api/v1beta1"
 	"metallb.io/metallb-frr/pkg/intent"
 	"metallb.io/metallb-frr/pkg/links"
@@ -58,24 +59,24 @@ func TestAnswers(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, row := range answerRows {
-		a := row.link.Answers(x)
-		if a.ARP.Reason != row.arp || a.NDP.Reason != row.ndp {
-			t.Errorf("%s: ARP %q and NDP %q, want %q and %q", row.name, a.ARP.Reason, a.NDP.Reason, row.arp, row.ndp)
+	for _, r := range answerRows {
+		a := r.link.Answers(x)
+		if a.ARP.Reason != r.arp || a.NDP.Reason != r.ndp {
+			t.Errorf("%s: ARP %q and NDP %q, want %q and %q", r.name, a.ARP.Reason, a.NDP.Reason, r.arp, r.ndp)
 		}
-		if a.Any() != (row.arp == "" || row.ndp == "") {
-			t.Errorf("%s: Any is %v", row.name, a.Any())
+		if a.Any() != (r.arp == "" || r.ndp == "") {
+			t.Errorf("%s: Any is %v", r.name, a.Any())
 		}
 		if a.For(netip.MustParseAddr("192.0.2.7")) != a.ARP || a.For(netip.MustParseAddr("2001:db8::7")) != a.NDP {
-			t.Errorf("%s: For mixes up ARP and NDP", row.name)
+			t.Errorf("%s: For mixes up ARP and NDP", r.name)
 		}
 		for _, no := range []links.Refusal{a.ARP, a.NDP} {
 			if (no.Message == "") != (no.Reason == "") {
-				t.Errorf("%s: reason %q with message %q", row.name, no.Reason, no.Message)
+				t.Errorf("%s: reason %q with message %q", r.name, no.Reason, no.Message)
 			}
 		}
-		if says := a.ARP.Message + a.NDP.Message; !strings.Contains(says, row.says) {
-			t.Errorf("%s: says %q, want %q in it", row.name, says, row.says)
+		if says := a.ARP.Message + a.NDP.Message; !strings.Contains(says, r.says) {
+			t.Errorf("%s: says %q, want %q in it", r.name, says, r.says)
 		}
 	}
 }
@@ -113,6 +114,33 @@ func TestEveryReason(t *testing.T) {
 	if seen < 7 {
 		t.Errorf("found %d reasons", seen)
 	}
+}
+
+// TestReasonExamples keeps what the first row of each Reason says, for
+// deploy/docs/reasons.md.
+func TestReasonExamples(t *testing.T) {
+	x, err := links.NewExclusion(links.DefaultExclusion...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	first := map[string]row.Reason{}
+	for _, r := range answerRows {
+		a := r.link.Answers(x)
+		for _, no := range []links.Refusal{a.ARP, a.NDP} {
+			if _, seen := first[string(no.Reason)]; !seen {
+				first[string(no.Reason)] = row.Reason{Reason: string(no.Reason), Message: no.Message}
+			}
+		}
+	}
+	declared, err := row.Declared(".")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var rows []row.Reason
+	for _, c := range declared {
+		rows = append(rows, first[c.Value])
+	}
+	row.Keep(t, row.ReasonsFile, rows)
 }
 
 func TestPublished(t *testing.T) {

@@ -149,7 +149,7 @@ func (s *Speaker) drifted(ctx context.Context, found []frr.Command) {
 		return // nobody changed anything
 	}
 	s.Metrics.Drift.Repairs.Inc()
-	s.event(corev1.EventTypeWarning, status.ReasonDrift, "FRR's configuration was changed by somebody else and is set right; "+text)
+	s.event(corev1.EventTypeWarning, status.ReasonDrift, setRight(text))
 	s.Log.Info("FRR's configuration is set right", "node", s.Node, "commands", r.Commands, "took", time.Since(began).String())
 }
 
@@ -213,7 +213,7 @@ func (s *Speaker) daemon(e vtysh.DaemonEvent) bool {
 			break // in order
 		}
 		s.Metrics.Drift.Losses.WithLabelValues(e.Daemon).Inc()
-		s.event(corev1.EventTypeWarning, status.ReasonDaemonLost, "FRR's "+e.Daemon+" has ended; its configuration is loaded again when it is back")
+		s.event(corev1.EventTypeWarning, status.ReasonDaemonLost, lost(e.Daemon))
 	case d.down[e.Daemon]:
 		delete(d.down, e.Daemon)
 		s.Log.Info("FRR daemon is back", "node", s.Node, "daemon", e.Daemon)
@@ -238,6 +238,15 @@ func (s *Speaker) reviveBFD(ctx context.Context) {
 	case n > 0:
 		s.Log.Info("BFD sessions that bgpd had not asked for again are revived", "node", s.Node, "sessions", n)
 	}
+}
+
+// setRight and lost are the texts of events.
+func setRight(differences string) string {
+	return "FRR's configuration was changed by somebody else and is set right; " + differences
+}
+
+func lost(daemon string) string {
+	return "FRR's " + daemon + " has ended; its configuration is loaded again when it is back"
 }
 
 // event records an event about the speaker's own ConfigurationState.

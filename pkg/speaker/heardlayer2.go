@@ -65,23 +65,18 @@ func (s *Speaker) heardLayer2(ev l2.Event, services []*intent.Service) {
 		}
 	case l2.ForeignOwner:
 		for _, svc := range services {
-			s.news.tell(notice{kind: corev1.EventTypeWarning, reason: ev.Kind.String(), service: svc.Key, addr: ev.Addr,
+			s.news.tell(notice{kind: corev1.EventTypeWarning, reason: eventForeign, service: svc.Key, addr: ev.Addr,
 				message: fmt.Sprintf("node %q does not announce %s: the station %s on interface %s has it, and is no speaker of this cluster; give that machine another address, or take this one out of the IPAddressPool. It is announced when nobody answers for it any more", s.Node, ev.Addr, ev.MAC, ev.Link)})
 		}
 	case l2.IPVSWithoutStrictARP:
 		if s.news.answers(ev.Node) {
-			s.news.tell(notice{kind: corev1.EventTypeWarning, reason: ev.Kind.String(), node: ev.Node,
+			s.news.tell(notice{kind: corev1.EventTypeWarning, reason: eventAnswers, node: ev.Node,
 				message: fmt.Sprintf("the kernel of node %q answers ARP for %s (seen by node %q on interface %s, from %s), which its speaker does not announce, as kube-proxy in IPVS mode does without strictARP: clients reach the wrong node; set ipvs.strictARP: true in the ConfigMap kube-proxy of namespace kube-system and restart the DaemonSet kube-proxy", ev.Node, ev.Addr, s.Node, ev.Link, ev.MAC)})
 		}
 	}
 }
 
-const (
-	// eventFailed is the reason of the event that says that the node has no
-	// interface for an address; MetalLB's.
-	eventFailed   = "announceFailed"
-	failedMessage = "address not announced: no interface for it"
-)
+const failedMessage = "address not announced: no interface for it"
 
 // announceFailed tells a Service that this node was to announce an address and does
 // not, since none of the wanted interfaces can do it; none wanted: all are.
@@ -96,7 +91,7 @@ func (s *Speaker) announceFailed(svc *intent.Service, addr netip.Addr, wanted []
 	if !s.news.once(n, sayAgain) {
 		return
 	}
-	if s.news.single(eventFailed, addr, 0) {
+	if s.news.single(string(eventFailed), addr, 0) {
 		s.Log.Info(failedMessage, "node", s.Node, "reason", eventFailed, "why", n.message, "addr", addr.String(), "service", svc.Key.String())
 	}
 	s.news.tell(n)

@@ -57,7 +57,7 @@ func newNews(o Options) *news {
 // announced again where it was is no news: its line is at the debug level.
 func (n *news) log(ev l2.Event, services []*intent.Service) {
 	log, kind := n.logger, ev.Kind.String()
-	known := ev.Kind == l2.Resumed || ev.Kind == l2.LinkFailed && !n.once(notice{reason: kind, node: ev.Link, message: fmt.Sprint(ev.Err)}, sayAgain)
+	known := ev.Kind == l2.Resumed || ev.Kind == l2.LinkFailed && !n.once(notice{reason: intent.Reason(kind), node: ev.Link, message: fmt.Sprint(ev.Err)}, sayAgain)
 	if known || !n.single(kind, ev.Addr, ev.Took) {
 		log = log.V(1)
 	}

@@ -17,9 +17,22 @@ const (
 	noticesPerRound = 50
 	// noticesKept bounds those that wait, of each kind; then the oldest go.
 	noticesKept = 1000
-	// eventAssigned is the reason of the event that says where a Service is
-	// announced from; MetalLB's.
-	eventAssigned = "nodeAssigned"
+)
+
+// Events of speakers in layer 2, on Services and Nodes. What goes on is not told again
+// on every occasion: announceFailed after ten minutes, IPVSWithoutStrictARP after an
+// hour.
+const (
+	// eventAssigned: this node answers for the Service's addresses now; MetalLB's.
+	eventAssigned intent.Reason = "nodeAssigned"
+	// eventFailed: this node is to announce an address and has no interface for it;
+	// MetalLB's.
+	eventFailed intent.Reason = "announceFailed"
+	// eventForeign: a station that is no speaker has the address.
+	eventForeign intent.Reason = "ForeignOwner"
+	// eventAnswers: the kernel of a node answers ARP for an address that its speaker
+	// does not announce. It is on the Node.
+	eventAnswers intent.Reason = "IPVSWithoutStrictARP"
 )
 
 // eventObject is what an event can be about.
@@ -27,15 +40,17 @@ type eventObject = client.Object
 
 // notice is an event to be sent about a Service or a Node.
 type notice struct {
-	kind, reason, message string
-	service               intent.Key // or
-	node                  string     // the Node of this name
-	addr                  netip.Addr // invalid: about all addresses of the Service
+	kind    string
+	reason  intent.Reason
+	message string
+	service intent.Key // or
+	node    string     // the Node of this name
+	addr    netip.Addr // invalid: about all addresses of the Service
 }
 
 // about is what notices of which only the last is sent have in common.
 type about struct {
-	reason  string
+	reason  intent.Reason
 	service intent.Key
 	node    string
 	addr    netip.Addr
@@ -103,7 +118,7 @@ func (n *news) send() bool {
 	snapshot := n.read()
 	for _, what := range now {
 		if obj := what.object(snapshot); obj != nil {
-			n.event(obj, what.kind, what.reason, what.message)
+			n.event(obj, what.kind, string(what.reason), what.message)
 		}
 	}
 	return more

@@ -56,7 +56,7 @@ func (s *Speaker) report() {
 	}
 	r := report{refused: s.applied.Refused, step: s.step, sync: s.drift.sync, layer2: s.layer2says}
 	if s.result != nil {
-		r.findings = slices.Concat(s.Options.Findings, s.intent.Findings, s.result.Findings)
+		r.findings = s.findings()
 	}
 	for _, at := range s.sessions.sorted() {
 		if !at.planned {
@@ -77,6 +77,11 @@ func (s *Speaker) report() {
 	}
 	s.latest.Store(&r)
 	s.wake()
+}
+
+// findings are all that is wrong for this node.
+func (s *Speaker) findings() []intent.Finding {
+	return slices.Concat(s.Options.Findings, s.intent.Findings, s.result.Findings)
 }
 
 func (s *Speaker) wake() {
@@ -140,6 +145,9 @@ func (s *Speaker) write(ctx context.Context, r report) (bool, error) {
 		want.OwnerReferences = []metav1.OwnerReference{*owner}
 	}
 	want.Status = have
+	if want.Status.Result == "" {
+		want.Status.Result = v1beta1.ConfigurationUnknown
+	}
 	if !r.early {
 		want.Status = s.status(have, r, time.Now())
 	}

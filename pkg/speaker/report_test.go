@@ -202,8 +202,8 @@ func TestLayer2GoesOnWhileFRRHangs(t *testing.T) {
 		if w.Get(t.Context(), types.NamespacedName{Namespace: testNamespace, Name: "speaker-n000"}, o) != nil {
 			return false
 		}
-		if len(o.Status.Conditions) > 0 {
-			t.Errorf("of FRR nothing is known, and it says %v", o.Status.Conditions)
+		if len(o.Status.Conditions) > 0 || o.Status.Result != v1beta1.ConfigurationUnknown {
+			t.Errorf("of FRR nothing is known, and it says %s, %v", o.Status.Result, o.Status.Conditions)
 		}
 		return o.Status.Links != nil && len(o.Status.Links) == 0
 	})

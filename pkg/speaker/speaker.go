@@ -128,6 +128,7 @@ func (s *Speaker) NeedLeaderElection() bool { return false }
 // Start runs until ctx ends. FRR goes on as it is when the speaker stops: what
 // withdraws a node's routes is the end of the frr container.
 func (s *Speaker) Start(ctx context.Context) error {
+	s.Passes.Starts()
 	if err := s.Cluster.WaitSynced(ctx); err != nil {
 		return fmt.Errorf("starting the speaker of node %s: %w", s.Node, err)
 	}
@@ -328,7 +329,7 @@ func (s *Speaker) pass(ctx context.Context) error {
 	s.gauges.set(result)
 	s.asker.ask(s.sessions, false, false)
 	s.statuses.offer(passed, result)
-	s.Passes.ConfigLoaded.Set(1)
+	s.Passes.Resolved(status.Stale(s.findings()))
 	s.report()
 	return nil
 }

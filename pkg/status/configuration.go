@@ -4,6 +4,7 @@ package status
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -44,6 +45,12 @@ func Configuration(kind string, present []metav1.Condition, findings []intent.Fi
 	}
 	s.Conditions = []metav1.Condition{Since(present, c, now)}
 	return s
+}
+
+// Stale reports whether Configuration makes these findings an Invalid
+// configuration, for the metric metallb_k8s_client_config_stale_bool.
+func Stale(findings []intent.Finding) bool {
+	return slices.ContainsFunc(findings, func(f intent.Finding) bool { return configurationError(f) != "" })
 }
 
 // configurationError says what is wrong with a configuration as MetalLB does where

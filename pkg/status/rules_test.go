@@ -47,13 +47,17 @@ func TestRules(t *testing.T) {
 			t.Fatal(err)
 		}
 		in := intent.Resolve(nil, s)
-		got := Configuration("x", nil, append(in.Findings, plan.Check(nil, in).Findings...), now)
+		findings := append(in.Findings, plan.Check(nil, in).Findings...)
+		got := Configuration("x", nil, findings, now)
 		want := "Valid"
 		if r.summary != "" {
 			want = "Invalid"
 		}
 		if got.ErrorSummary != r.summary || string(got.Result) != want || got.Conditions[0].Message != r.summary {
 			t.Errorf("%s\n%s: %q, condition %q\nwant %q", r.rule, got.Result, got.ErrorSummary, got.Conditions[0].Message, r.summary)
+		}
+		if Stale(findings) != (r.summary != "") {
+			t.Errorf("%s\nstale is %t", r.rule, Stale(findings))
 		}
 		kept := row.Rule{Section: "What a ConfigurationState says", Rule: r.rule, Differs: r.differs}
 		if r.summary != "" {

@@ -14,9 +14,27 @@ type Client struct {
 	// Updates counts passes over a new Snapshot, UpdateErrors those whose
 	// result could not be applied.
 	Updates, UpdateErrors prometheus.Counter
-	// ConfigLoaded is 1 once a configuration was resolved; ConfigStale is 1
-	// while an object's present spec is not accepted.
-	ConfigLoaded, ConfigStale prometheus.Gauge
+	// loaded and stale have no series until Starts: a replica of the controller
+	// that does not lead has no configuration to load.
+	loaded, stale *prometheus.GaugeVec
+}
+
+// Starts is called when the loop begins, with no configuration yet.
+func (c *Client) Starts() { c.set(0, 0) }
+
+// Resolved is called when a configuration is in force. stale: some object's
+// present spec is not, so that the process's ConfigurationState is Invalid.
+func (c *Client) Resolved(stale bool) {
+	if stale {
+		c.set(1, 1)
+		return
+	}
+	c.set(1, 0)
+}
+
+func (c *Client) set(loaded, stale float64) {
+	c.loaded.WithLabelValues().Set(loaded)
+	c.stale.WithLabelValues().Set(stale)
 }
 
 // NewClient registers the collectors of a program's loop on r.
@@ -24,16 +42,16 @@ func NewClient(r prometheus.Registerer) (*Client, error) {
 	counter := func(name, help string) prometheus.Counter {
 		return prometheus.NewCounter(prometheus.CounterOpts{Namespace: "metallb", Subsystem: "k8s_client", Name: name, Help: help})
 	}
-	gauge := func(name, help string) prometheus.Gauge {
-		return prometheus.NewGauge(prometheus.GaugeOpts{Namespace: "metallb", Subsystem: "k8s_client", Name: name, Help: help})
+	gauge := func(name, help string) *prometheus.GaugeVec {
+		return prometheus.NewGaugeVec(prometheus.GaugeOpts{Namespace: "metallb", Subsystem: "k8s_client", Name: name, Help: help}, nil)
 	}
 	c := &Client{
 		Updates:      counter("updates_total", "Passes over a changed state of the cluster."),
 		UpdateErrors: counter("update_errors_total", "Passes or writes that failed and are retried."),
-		ConfigLoaded: gauge("config_loaded_bool", "1 once a configuration is in force."),
-		ConfigStale:  gauge("config_stale_bool", "1 while some object's present spec is not accepted."),
+		loaded:       gauge("config_loaded_bool", "1 once a configuration is in force; no series in a replica that does not lead."),
+		stale:        gauge("config_stale_bool", "1 while the process's ConfigurationState is Invalid; no series in a replica that does not lead."),
 	}
-	return c, register(r, c.Updates, c.UpdateErrors, c.ConfigLoaded, c.ConfigStale)
+	return c, register(r, c.Updates, c.UpdateErrors, c.loaded, c.stale)
 }
 
 // PoolCounts are one pool's addresses of one family. Total saturates at the
@@ -44,6 +62,7 @@ type PoolCounts struct{ Total, InUse int64 }
 type Allocator struct {
 	total, total4, total6 *prometheus.GaugeVec
 	inUse, inUse4, inUse6 *prometheus.GaugeVec
+	services              *prometheus.GaugeVec
 }
 
 // NewAllocator registers the collectors of address assignment on r.
@@ -58,12 +77,19 @@ func NewAllocator(r prometheus.Registerer) (*Allocator, error) {
 		inUse:  vec("addresses_in_use_total", "Addresses of the pool that Services hold."),
 		inUse4: vec("ipv4_addresses_in_use_total", "IPv4 addresses of the pool that Services hold."),
 		inUse6: vec("ipv6_addresses_in_use_total", "IPv6 addresses of the pool that Services hold."),
+
+		services: vec("services_allocated_total", "Services that hold addresses of the pool; several may share one."),
 	}
-	return a, register(r, a.total, a.total4, a.total6, a.inUse, a.inUse4, a.inUse6)
+	return a, register(r, a.all()...)
 }
 
-// Set records the counts of one pool.
-func (a *Allocator) Set(pool string, v4, v6 PoolCounts) {
+func (a *Allocator) all() []prometheus.Collector {
+	return []prometheus.Collector{a.total, a.total4, a.total6, a.inUse, a.inUse4, a.inUse6, a.services}
+}
+
+// Set records the counts of one pool, and how many Services hold addresses of it.
+func (a *Allocator) Set(pool string, v4, v6 PoolCounts, services int64) {
+	a.services.WithLabelValues(pool).Set(float64(services))
 	a.total.WithLabelValues(pool).Set(float64(AddCapped(v4.Total, v6.Total)))
 	a.total4.WithLabelValues(pool).Set(float64(v4.Total))
 	a.total6.WithLabelValues(pool).Set(float64(v6.Total))
@@ -74,8 +100,8 @@ func (a *Allocator) Set(pool string, v4, v6 PoolCounts) {
 
 // Delete removes the series of a pool that is gone.
 func (a *Allocator) Delete(pool string) {
-	for _, v := range []*prometheus.GaugeVec{a.total, a.total4, a.total6, a.inUse, a.inUse4, a.inUse6} {
-		v.DeleteLabelValues(pool)
+	for _, v := range a.all() {
+		v.(*prometheus.GaugeVec).DeleteLabelValues(pool)
 	}
 }
 

@@ -81,8 +81,8 @@ func TestAllocatorNamesAndSaturation(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	a.Set("one", PoolCounts{Total: 4, InUse: 1}, PoolCounts{Total: math.MaxInt64, InUse: 2})
-	a.Set("gone", PoolCounts{}, PoolCounts{})
+	a.Set("one", PoolCounts{Total: 4, InUse: 1}, PoolCounts{Total: math.MaxInt64, InUse: 2}, 5)
+	a.Set("gone", PoolCounts{}, PoolCounts{}, 0)
 	a.Delete("gone")
 	families, err := r.Gather()
 	if err != nil {
@@ -102,6 +102,7 @@ func TestAllocatorNamesAndSaturation(t *testing.T) {
 		"metallb_allocator_addresses_in_use_total":      3,
 		"metallb_allocator_ipv4_addresses_in_use_total": 1,
 		"metallb_allocator_ipv6_addresses_in_use_total": 2,
+		"metallb_allocator_services_allocated_total":    5,
 	}
 	for name, v := range want {
 		if got[name] != v {
