@@ -11,6 +11,7 @@ import (
 	"github.com/go-logr/logr"
 	corev1 "k8s.io/api/core/v1"
 
+	"metallb.io/metallb-frr/pkg/api/v1beta1"
 	"metallb.io/metallb-frr/pkg/intent"
 )
 
@@ -18,6 +19,8 @@ import (
 type told struct {
 	*announced
 	snapshot *intent.Snapshot
+	layer2   []*v1beta1.ServiceL2Status
+	listed   bool
 	events   []string
 }
 
@@ -25,8 +28,10 @@ func newTold() *told {
 	w := &told{}
 	w.announced = &announced{
 		options: Options{Log: logr.Discard()}, work: make(chan struct{}, 1),
-		read:  func() *intent.Snapshot { return w.snapshot },
-		event: func(svc *corev1.Service, message string) { w.events = append(w.events, svc.Name+": "+message) },
+		gate:   newGate(),
+		layer2: func() ([]*v1beta1.ServiceL2Status, bool) { return w.layer2, w.listed },
+		read:   func() *intent.Snapshot { return w.snapshot },
+		event:  func(svc *corev1.Service, message string) { w.events = append(w.events, svc.Name+": "+message) },
 	}
 	return w
 }

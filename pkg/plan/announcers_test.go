@@ -39,7 +39,11 @@ func TestAnnouncersAreWhatEveryNodeDecides(t *testing.T) {
 					}
 				}
 			}
-			if diff := cmp.Diff(want, all.Nodes); diff != "" || total != all.Total {
+			got := make([][]string, len(all.Reaches))
+			for i, r := range all.Reaches {
+				got[i] = r.Nodes
+			}
+			if diff := cmp.Diff(want, got); diff != "" || total != all.Total {
 				t.Fatalf("seed %d, step %d: %d in all, want %d; by node and together (-want +got):\n%s", seed, step, all.Total, total, diff)
 			}
 			some += total
