@@ -71,18 +71,14 @@ func (g *gate) round(services []*intent.Service, each []*status.Announced, objec
 	before := g.through()
 	all := make([]verdict, 0, len(services))
 	var due []candidate
-	changed := false
 	for i, s := range services {
 		v := verdict{key: s.Key, announced: each[i]}
 		var was *status.Announced
-		if before, was = take(before, s.Key); was == nil {
-			changed = true
-		}
+		before, was = take(before, s.Key)
 		if v.announced == nil {
 			continue // it goes with the address
 		}
 		if was != v.announced {
-			changed = true
 			svc := objectOf(objects, s.Key)
 			if svc != nil && !v.announced.Equal(was) && !v.announced.Said(svc) {
 				w := g.hold(v, now)
@@ -101,9 +97,7 @@ func (g *gate) round(services []*intent.Service, each []*status.Announced, objec
 		}
 		w.held = false
 	}
-	if changed || len(before) > 0 {
-		g.shown.Store(&all)
-	}
+	g.shown.Store(&all)
 	if passed {
 		wake(g.news)
 	}
