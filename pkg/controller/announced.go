@@ -152,11 +152,11 @@ func (a *announced) tellAll(snapshot *intent.Snapshot, now time.Time) bool {
 			a.tellers[s.Key] = t
 		}
 		t.seen = a.rounds
-		if !slices.Equal(t.now, nodes) {
+		if !sameNodes(t.now, nodes) {
 			t.now, t.since = nodes, now
 		}
 		switch {
-		case slices.Equal(t.now, t.told):
+		case sameNodes(t.now, t.told):
 		case len(t.now) == 0:
 			t.told = nil // that it is announced again will be news
 		case now.Sub(t.since) < settleTime || now.Sub(t.at) < tellInterval || tells == tellsPerRound:
@@ -172,6 +172,12 @@ func (a *announced) tellAll(snapshot *intent.Snapshot, now time.Time) bool {
 		}
 	}
 	return left
+}
+
+// sameNodes compares lists that Services share, so that mostly a look at where they
+// begin tells.
+func sameNodes(a, b []string) bool {
+	return len(a) == len(b) && (len(a) == 0 || &a[0] == &b[0] || slices.Equal(a, b))
 }
 
 func (a *announced) tell(s *intent.Snapshot, key intent.Key, t *teller, now time.Time) {

@@ -60,8 +60,12 @@ func TestPendingServicesAreRemindedOf(t *testing.T) {
 		{"due again", 2 * remindInterval, nil, 1, remindInterval},
 		{"another reason is told with the write", 2*remindInterval + 10*time.Minute, func() { p.out.Message = "no available IPs in pool b" }, 0, remindInterval},
 		{"so it begins anew", 3 * remindInterval, nil, 0, 10 * time.Minute},
-		{"a new leader, before it is due", 3*remindInterval + time.Second, func() { p.reminders, p.services[0].Status.Conditions[0].LastTransitionTime = reminders{}, metav1.NewTime(start.Add(3*remindInterval - 9*time.Minute)) }, 0, remindInterval - 9*time.Minute - time.Second},
-		{"a new leader, long after", 3*remindInterval + 2*time.Second, func() { p.reminders, p.services[0].Status.Conditions[0].LastTransitionTime = reminders{}, metav1.NewTime(start) }, 1, remindInterval},
+		{"a new leader, before it is due", 3*remindInterval + time.Second, func() {
+			p.reminders, p.services[0].Status.Conditions[0].LastTransitionTime = reminders{}, metav1.NewTime(start.Add(3*remindInterval-9*time.Minute))
+		}, 0, remindInterval - 9*time.Minute - time.Second},
+		{"a new leader, long after", 3*remindInterval + 2*time.Second, func() {
+			p.reminders, p.services[0].Status.Conditions[0].LastTransitionTime = reminders{}, metav1.NewTime(start)
+		}, 1, remindInterval},
 		{"it gets an address", 5 * remindInterval, func() { p.out = ipam.Outcome{Addresses: []netip.Addr{netip.MustParseAddr("192.0.2.1")}, Pool: "a"} }, 0, 0},
 		{"and one of two families is no reason to remind", 6 * remindInterval, func() { p.out.Reason = ipam.AdditionalFamilyFailed }, 0, 0},
 		{"it loses it: told with the write", 7 * remindInterval, func() { p.out = full }, 0, remindInterval},
