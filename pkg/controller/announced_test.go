@@ -45,7 +45,7 @@ func (w *told) set(t testing.TB, nodes int, since time.Time, services map[string
 		"---\napiVersion: metallb.io/v1beta1\nkind: IPAddressPool\nmetadata: {name: a}\nspec: {addresses: [10.0.0.0/16]}\n" +
 		"---\napiVersion: metallb.io/v1beta1\nkind: BGPAdvertisement\nmetadata: {name: a}\n")
 	for i := range nodes {
-		text.WriteString(fmt.Sprintf("---\napiVersion: v1\nkind: Node\nmetadata: {name: n%02d}\nstatus: {conditions: [{type: Ready, status: 'True'}]}\n", i+1))
+		fmt.Fprintf(&text, "---\napiVersion: v1\nkind: Node\nmetadata: {name: n%02d}\nstatus: {conditions: [{type: Ready, status: 'True'}]}\n", i+1)
 	}
 	text.WriteString("---\napiVersion: v1\nkind: Node\nmetadata: {name: dead}\nstatus: {conditions: [{type: Ready, status: Unknown}]}\n")
 	i := 0
