@@ -118,3 +118,20 @@ func (v verdict) check(o *unstructured.Unstructured) error {
 	}
 	return fmt.Errorf("it has no such condition, but %v", have.Status.Conditions)
 }
+
+// places waits until a Service says so of where it is announced from.
+func (w *world) places(t *testing.T, ctx context.Context, namespace, name string, status metav1.ConditionStatus, reason string, parts ...string) {
+	t.Helper()
+	w.eventually(t, ctx, fmt.Sprintf("Service %s to be announced: %s, %s with %q", name, status, reason, parts), func() error {
+		svc, err := w.k8s.CoreV1().Services(namespace).Get(ctx, name, metav1.GetOptions{})
+		if err != nil {
+			return err
+		}
+		for _, c := range svc.Status.Conditions {
+			if c.Type == "metallb.io/Announced" && c.Status == status && c.Reason == reason && hasAll(c.Message, parts) {
+				return nil
+			}
+		}
+		return fmt.Errorf("there are %v", svc.Status.Conditions)
+	})
+}

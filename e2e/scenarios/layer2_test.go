@@ -269,6 +269,7 @@ func TestLayer2Announces(t *testing.T) {
 			}
 			series = append(series, fmt.Sprintf(`metallb_speaker_announced{ip="%s",node="%s",protocol="layer2",service="%s/%s"} on %[2]s: 1`, to.Addr(), owner, ns, name))
 			w.told(t, ctx, since, ns, "Service "+name, "nodeAssigned", "announcing from node ", `"`+owner+`"`, `with protocol "layer2"`)
+			w.places(t, ctx, ns, name, "True", "Announced", to.Addr().String(), "from "+owner+" over layer2")
 		}
 	}
 	settled := time.Now()

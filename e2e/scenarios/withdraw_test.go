@@ -42,6 +42,7 @@ func TestLastLocalEndpointLeaves(t *testing.T) {
 	beside, addr := w.address(t, ctx, ns, "beside"), w.address(t, ctx, ns, "web")
 	rec.reach(t, ctx, host(beside), everywhere...)
 	rec.reach(t, ctx, host(addr), everywhere...)
+	w.places(t, ctx, ns, "web", "True", "Announced", addr.String()+" from n1, n2, n3 over bgp (peers tor1, tor2)")
 	from := rec.mark()
 
 	// The first of two on a node changes nothing.
@@ -57,10 +58,12 @@ func TestLastLocalEndpointLeaves(t *testing.T) {
 	w.answers(t, ctx, netip.AddrPortFrom(addr, 80), "n1", "n3")
 	rec.only(t, from, host(addr))
 	w.agree(t, ctx)
+	w.places(t, ctx, ns, "web", "True", "Announced", addr.String()+" from n1, n3 over bgp")
 
 	w.kubectl(t, ctx, "-n", ns, "delete", "pod", "web-0", "web-3", "--timeout=30s")
 	rec.reach(t, ctx, host(addr))
 	rec.only(t, from, host(addr))
+	w.places(t, ctx, ns, "web", "False", "NoEndpoint", "no endpoint can serve")
 	w.apply(t, ctx, webPods(ns, "web", "n1"))
 	rec.reach(t, ctx, host(addr), "n1")
 	w.agree(t, ctx)

@@ -67,7 +67,7 @@ type Cluster struct {
 	peers    *kind[peer]
 	services *kind[service]
 	states   *kind[state]
-	bgp, l2  *ServiceStatuses // nil without Options.Node
+	bgp, l2  *ServiceStatuses // nil without Options.Node; l2 is there for a StatusWriter too
 	held     held
 	pods     *kind[*corev1.Pod] // nil without Options.Peers
 	own      map[string]ownKind // those that users write, by kind

@@ -62,9 +62,11 @@ func (c *Cluster) addServiceL2Statuses() {
 		cluster: c, kind: v1beta1.KindServiceL2Status, prefix: "l2-", allNodes: true,
 		empty: func() client.Object { return &v1beta1.ServiceL2Status{} },
 	}
-	c.l2.add(func() client.ObjectList { return &v1beta1.ServiceL2StatusList{} }, kind[client.Object]{
-		objects: collection[client.Object]{heard: c.held.heard},
-	})
+	k := kind[client.Object]{}
+	if c.options.Node != "" {
+		k.objects.heard = c.held.heard
+	}
+	c.l2.add(func() client.ObjectList { return &v1beta1.ServiceL2StatusList{} }, k)
 }
 
 // add registers the kind. Nobody waits for it to be listed: a speaker announces
@@ -76,11 +78,15 @@ func (s *ServiceStatuses) add(list func() client.ObjectList, k kind[client.Objec
 	delete(s.cluster.missing, s.kind)
 }
 
-// trim keeps of another node's object which addresses of which Service it names.
+// trim keeps of another node's object which addresses of which Service it names
+// and, for who is no node, on which interfaces.
 func (s *ServiceStatuses) trim(o client.Object) client.Object {
 	if l2, ok := o.(*v1beta1.ServiceL2Status); ok && !s.Own(o) {
 		t := &v1beta1.ServiceL2Status{ObjectMeta: bareMeta(&l2.ObjectMeta)}
 		t.Labels, t.Status.Node, t.Status.Addresses = l2.Labels, l2.Status.Node, l2.Status.Addresses
+		if s.cluster.options.Node == "" {
+			t.Status.Interfaces = l2.Status.Interfaces
+		}
 		return t
 	}
 	return trimOwn(o)
@@ -90,8 +96,9 @@ func (s *ServiceStatuses) trim(o client.Object) client.Object {
 // them; nil without Options.Node.
 func (c *Cluster) ServiceBGPStatuses() *ServiceStatuses { return c.bgp }
 
-// ServiceL2Statuses returns those of all nodes; nil without Options.Node. Those of
-// others have labels, and node and addresses in their status, but nothing else.
+// ServiceL2Statuses returns those of all nodes; nil without Options.Node, unless the
+// process is a StatusWriter. Those of others have labels, and node and addresses in
+// their status, but nothing else; to who is no node, interfaces as well.
 func (c *Cluster) ServiceL2Statuses() *ServiceStatuses { return c.l2 }
 
 // Kind returns the kind of the objects.

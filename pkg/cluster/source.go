@@ -123,12 +123,14 @@ func (c *Cluster) addOthers() {
 		into:      showExtras,
 		objects:   collection[*corev1.ConfigMap]{compare: byName[*corev1.ConfigMap], same: sameExtras},
 	})
-	c.services = add(c, "Service", &corev1.Service{}, func() client.ObjectList { return &corev1.ServiceList{} }, trimService, kind[service]{
+	c.services = add(c, "Service", &corev1.Service{}, func() client.ObjectList { return &corev1.ServiceList{} }, c.trimService, kind[service]{
 		into:    func(s *intent.Snapshot, all []service) { s.Services = all },
 		objects: collection[service]{compare: byNamespace[service], same: sameService, writes: c.options.StatusWriter},
 	})
 	if c.options.Node != "" {
 		c.addServiceBGPStatuses()
+	}
+	if c.options.Node != "" || c.options.StatusWriter {
 		c.addServiceL2Statuses()
 	}
 	if !c.options.Endpoints {

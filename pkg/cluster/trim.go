@@ -45,6 +45,15 @@ func byNamespace[T client.Object](a, b T) int {
 
 // trimService keeps of a Service what intent.Resolve reads; of one that is no
 // load balancer, only that it is there, its ClusterIPs and what we once wrote on it.
+// Where it is announced from is no news to those who announce it.
+func (c *Cluster) trimService(s *corev1.Service) *corev1.Service {
+	t := trimService(s)
+	if !c.options.StatusWriter {
+		t.Status.Conditions = slices.DeleteFunc(slices.Clone(t.Status.Conditions), func(c metav1.Condition) bool { return c.Type == v1beta1.ConditionAnnounced })
+	}
+	return t
+}
+
 func trimService(s *corev1.Service) *corev1.Service {
 	t := &corev1.Service{ObjectMeta: bareMeta(&s.ObjectMeta)}
 	t.Annotations = ourAnnotations(s.Annotations)

@@ -85,6 +85,7 @@ func servicePatch(latest *corev1.Service, want status.Service) map[string]any {
 	var conditions []any
 	for kind, want := range map[string]*metav1.Condition{
 		v1beta1.ConditionAddressAssigned: want.Condition, v1beta1.ConditionAddressConflict: want.Conflict,
+		v1beta1.ConditionAnnounced: want.Announced,
 	} {
 		switch have := status.Find(latest.Status.Conditions, kind); {
 		case status.SameCondition(have, want):

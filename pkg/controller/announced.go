@@ -11,9 +11,11 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
+	"metallb.io/metallb-frr/pkg/api/v1beta1"
 	"metallb.io/metallb-frr/pkg/cluster"
 	"metallb.io/metallb-frr/pkg/intent"
 	"metallb.io/metallb-frr/pkg/plan"
+	"metallb.io/metallb-frr/pkg/status"
 )
 
 const (
@@ -30,19 +32,26 @@ const (
 	toldBefore = time.Minute
 )
 
-// announced tells each Service, in one event for all nodes, where it is announced
-// from over BGP, and again when that changes. What it tells is what the speakers
-// mean to do, as worked out from the cluster's objects: a node that is not ready
-// announces nothing.
+// announced works out where Services are announced from. It tells each Service, in
+// one event for all nodes, where that is over BGP, and again when that changes.
+// What it tells is what the speakers mean to do, as worked out from the cluster's
+// objects: a node that is not ready announces nothing. The condition that it makes
+// says what is so: over BGP by sessions that are Established, in layer 2 by what the
+// speakers say.
 type announced struct {
 	options Options
 	read    func() *intent.Snapshot
+	layer2  func() (all []*v1beta1.ServiceL2Status, known bool)
 	event   func(svc *corev1.Service, message string)
 	work    chan struct{} // capacity 1
+	gate    *gate
 
 	// Only run touches the rest.
 	in      *intent.Intent
 	nodes   *plan.Announcers
+	held    []string // nodes whose kube-proxy is not ready
+	states  reported
+	all     *status.Announcements
 	tellers map[intent.Key]*teller
 	rounds  uint64
 }
@@ -58,8 +67,9 @@ type teller struct {
 
 func newAnnounced(c *cluster.Cluster, o Options) *announced {
 	return &announced{
-		options: o, work: make(chan struct{}, 1),
-		read: func() *intent.Snapshot { return c.Read() },
+		options: o, work: make(chan struct{}, 1), gate: newGate(),
+		read:   func() *intent.Snapshot { return c.Read() },
+		layer2: layer2Of(c),
 		event: func(svc *corev1.Service, message string) {
 			c.Event(svc, corev1.EventTypeNormal, string(eventAnnounced), message)
 		},
@@ -87,22 +97,45 @@ func (a *announced) run(ctx context.Context) {
 	}
 }
 
-// round looks at all Services and tells what is due. It reports whether something
-// is left to tell.
+// round looks at all Services, tells what is due and hands over what their
+// conditions are to say. It reports whether something of that is left.
 func (a *announced) round(now time.Time) bool {
 	snapshot := a.read()
+	a.in = intent.Resolve(a.in, snapshot)
+	if held := notForwarding(snapshot.States); !slices.Equal(held, a.held) {
+		a.held, a.nodes = held, nil
+	}
+	a.nodes = plan.ForNodes(a.nodes, a.in, func(n *intent.Node) plan.NodeFacts {
+		return plan.NodeFacts{Name: n.Name, Forwarding: n.Ready && !slices.Contains(a.held, n.Name)}
+	})
+	left := a.tellAll(snapshot, now)
+	return a.judge(snapshot, now) || left
+}
+
+// judge works out what the Services' conditions are to say. It reports whether
+// some of it is held back.
+func (a *announced) judge(snapshot *intent.Snapshot, now time.Time) bool {
+	layer2, known := a.layer2()
+	if !known {
+		return false // their first list makes another round
+	}
+	a.states.take(snapshot.States, a.in.Nodes)
+	a.all = status.NewAnnouncements(a.all, status.Sources{
+		Intent: a.in, BGP: a.nodes, Layer2: layer2, Reports: a.states.reports, Conflicts: a.states.conflicts,
+	})
+	return a.gate.round(a.in.Services, a.all.Each, snapshot.Services, now)
+}
+
+// tellAll tells what is due. It reports whether something is left to tell.
+func (a *announced) tellAll(snapshot *intent.Snapshot, now time.Time) bool {
 	first := a.tellers == nil
 	if first {
 		a.tellers = map[intent.Key]*teller{}
 	}
-	a.in = intent.Resolve(a.in, snapshot)
-	a.nodes = plan.ForNodes(a.nodes, a.in, func(n *intent.Node) plan.NodeFacts {
-		return plan.NodeFacts{Name: n.Name, Forwarding: n.Ready}
-	})
 	left, tells := false, 0
 	a.rounds++
 	for i, s := range a.in.Services {
-		nodes := a.nodes.Nodes[i]
+		nodes := a.nodes.Reaches[i].Nodes
 		t := a.tellers[s.Key]
 		if t == nil {
 			if len(nodes) == 0 {
@@ -115,11 +148,11 @@ func (a *announced) round(now time.Time) bool {
 			a.tellers[s.Key] = t
 		}
 		t.seen = a.rounds
-		if !slices.Equal(t.now, nodes) {
+		if !sameNodes(t.now, nodes) {
 			t.now, t.since = nodes, now
 		}
 		switch {
-		case slices.Equal(t.now, t.told):
+		case sameNodes(t.now, t.told):
 		case len(t.now) == 0:
 			t.told = nil // that it is announced again will be news
 		case now.Sub(t.since) < settleTime || now.Sub(t.at) < tellInterval || tells == tellsPerRound:
@@ -137,15 +170,19 @@ func (a *announced) round(now time.Time) bool {
 	return left
 }
 
+// sameNodes compares lists that Services share, so that mostly a look at where they
+// begin tells.
+func sameNodes(a, b []string) bool {
+	return len(a) == len(b) && (len(a) == 0 || &a[0] == &b[0] || slices.Equal(a, b))
+}
+
 func (a *announced) tell(s *intent.Snapshot, key intent.Key, t *teller, now time.Time) {
 	t.told, t.at = t.now, now
-	at, ok := slices.BinarySearchFunc(s.Services, key, func(svc *corev1.Service, key intent.Key) int {
-		return intent.Key{Namespace: svc.Namespace, Name: svc.Name}.Compare(key)
-	})
-	if !ok {
+	svc := objectOf(s.Services, key)
+	if svc == nil {
 		return
 	}
-	a.event(s.Services[at], announcedFrom(t.now))
+	a.event(svc, announcedFrom(t.now))
 	a.options.Log.V(1).Info("service is announced", "service", key.String(), "node", t.now)
 }
 

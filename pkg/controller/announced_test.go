@@ -11,6 +11,7 @@ import (
 	"github.com/go-logr/logr"
 	corev1 "k8s.io/api/core/v1"
 
+	"metallb.io/metallb-frr/pkg/api/v1beta1"
 	"metallb.io/metallb-frr/pkg/intent"
 )
 
@@ -18,6 +19,8 @@ import (
 type told struct {
 	*announced
 	snapshot *intent.Snapshot
+	layer2   []*v1beta1.ServiceL2Status
+	listed   bool
 	events   []string
 }
 
@@ -25,23 +28,26 @@ func newTold() *told {
 	w := &told{}
 	w.announced = &announced{
 		options: Options{Log: logr.Discard()}, work: make(chan struct{}, 1),
-		read:  func() *intent.Snapshot { return w.snapshot },
-		event: func(svc *corev1.Service, message string) { w.events = append(w.events, svc.Name+": "+message) },
+		gate:   newGate(),
+		layer2: func() ([]*v1beta1.ServiceL2Status, bool) { return w.layer2, w.listed },
+		read:   func() *intent.Snapshot { return w.snapshot },
+		event:  func(svc *corev1.Service, message string) { w.events = append(w.events, svc.Name+": "+message) },
 	}
 	return w
 }
 
 // set describes the cluster: how many of its nodes are ready, and its Services,
 // each with the nodes of its endpoints.
-func (w *told) set(t *testing.T, nodes int, since time.Time, services map[string][]string) {
+func (w *told) set(t testing.TB, nodes int, since time.Time, services map[string][]string) {
 	t.Helper()
-	text := "---\napiVersion: metallb.io/v1beta2\nkind: BGPPeer\nmetadata: {name: tor}\nspec: {myASN: 1, peerASN: 2, peerAddress: 172.16.0.1}\n" +
+	var text strings.Builder
+	text.WriteString("---\napiVersion: metallb.io/v1beta2\nkind: BGPPeer\nmetadata: {name: tor}\nspec: {myASN: 1, peerASN: 2, peerAddress: 172.16.0.1}\n" +
 		"---\napiVersion: metallb.io/v1beta1\nkind: IPAddressPool\nmetadata: {name: a}\nspec: {addresses: [10.0.0.0/16]}\n" +
-		"---\napiVersion: metallb.io/v1beta1\nkind: BGPAdvertisement\nmetadata: {name: a}\n"
+		"---\napiVersion: metallb.io/v1beta1\nkind: BGPAdvertisement\nmetadata: {name: a}\n")
 	for i := range nodes {
-		text += fmt.Sprintf("---\napiVersion: v1\nkind: Node\nmetadata: {name: n%02d}\nstatus: {conditions: [{type: Ready, status: 'True'}]}\n", i+1)
+		fmt.Fprintf(&text, "---\napiVersion: v1\nkind: Node\nmetadata: {name: n%02d}\nstatus: {conditions: [{type: Ready, status: 'True'}]}\n", i+1)
 	}
-	text += "---\napiVersion: v1\nkind: Node\nmetadata: {name: dead}\nstatus: {conditions: [{type: Ready, status: Unknown}]}\n"
+	text.WriteString("---\napiVersion: v1\nkind: Node\nmetadata: {name: dead}\nstatus: {conditions: [{type: Ready, status: Unknown}]}\n")
 	i := 0
 	for name, on := range services {
 		i++
@@ -54,10 +60,10 @@ func (w *told) set(t *testing.T, nodes int, since time.Time, services map[string
 		for _, n := range on {
 			endpoints += "{addresses: [10.244.0.1], nodeName: " + n + "},"
 		}
-		text += fmt.Sprintf("---\napiVersion: v1\nkind: Service\nmetadata: {name: %s, namespace: default}\nspec: {type: LoadBalancer, externalTrafficPolicy: %s, clusterIPs: [10.96.0.1]}\nstatus: {loadBalancer: {ingress: [{ip: 10.0.%d.%d}]}, conditions: [{type: metallb.io/AddressAssigned, status: 'True', lastTransitionTime: '%s'}]}\n", name, policy, i/200, 1+i%200, since.UTC().Format(time.RFC3339)) +
-			fmt.Sprintf("---\napiVersion: discovery.k8s.io/v1\nkind: EndpointSlice\nmetadata: {name: %s, namespace: default, labels: {kubernetes.io/service-name: %s}}\nendpoints: [%s]\n", name, name, strings.TrimSuffix(endpoints, ","))
+		text.WriteString(fmt.Sprintf("---\napiVersion: v1\nkind: Service\nmetadata: {name: %s, namespace: default}\nspec: {type: LoadBalancer, externalTrafficPolicy: %s, clusterIPs: [10.96.0.1]}\nstatus: {loadBalancer: {ingress: [{ip: 10.0.%d.%d}]}, conditions: [{type: metallb.io/AddressAssigned, status: 'True', lastTransitionTime: '%s'}]}\n", name, policy, i/200, 1+i%200, since.UTC().Format(time.RFC3339)) +
+			fmt.Sprintf("---\napiVersion: discovery.k8s.io/v1\nkind: EndpointSlice\nmetadata: {name: %s, namespace: default, labels: {kubernetes.io/service-name: %s}}\nendpoints: [%s]\n", name, name, strings.TrimSuffix(endpoints, ",")))
 	}
-	s, err := intent.ReadYAML(strings.NewReader(text), "metallb-system")
+	s, err := intent.ReadYAML(strings.NewReader(text.String()), "metallb-system")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -34,7 +34,12 @@ func BenchmarkPass(b *testing.B) {
 				s.Services = append(s.Services, assignedService(fmt.Sprintf("s%06d", i), addr, now))
 				addr = addr.Next()
 			}
-			c := &Controller{log: logr.Discard(), writer: newWriter(nil, Options{})}
+			c := &Controller{log: logr.Discard(), writer: newWriter(nil, Options{}), announced: &announced{gate: newGate()}}
+			var said []verdict
+			for _, svc := range s.Services {
+				said = append(said, saidBy(svc))
+			}
+			c.announced.gate.shown.Store(&said)
 			c.intent = intent.Resolve(nil, s)
 			for i := 0; b.Loop(); i++ {
 				next := *s
@@ -62,7 +67,17 @@ func assignedService(name string, addr netip.Addr, now time.Time) *corev1.Servic
 	svc.Spec.Type = corev1.ServiceTypeLoadBalancer
 	svc.Spec.ClusterIPs = []string{"10.96.0.1"}
 	svc.Status.LoadBalancer.Ingress = []corev1.LoadBalancerIngress{{IP: addr.String()}}
-	want := status.ForService(svc, ipam.Outcome{Addresses: []netip.Addr{addr}, Pool: "p"}, nil, now)
-	svc.Status.Conditions = []metav1.Condition{*want.Condition}
+	from := &status.Announced{Addresses: []netip.Addr{addr}, Status: metav1.ConditionTrue, Reason: status.ReasonAnnounced, Message: addr.String() + " from n1, n2, n3 over bgp (peers tor1, tor2)"}
+	want := status.ForService(svc, ipam.Outcome{Addresses: []netip.Addr{addr}, Pool: "p"}, nil, from, now)
+	svc.Status.Conditions = []metav1.Condition{*want.Condition, *want.Announced}
 	return svc
+}
+
+// saidBy is what a Service's condition already says, as a round would have it.
+func saidBy(svc *corev1.Service) verdict {
+	addr := netip.MustParseAddr(svc.Status.LoadBalancer.Ingress[0].IP)
+	return verdict{intent.Key{Namespace: svc.Namespace, Name: svc.Name}, &status.Announced{
+		Addresses: []netip.Addr{addr}, Status: metav1.ConditionTrue, Reason: status.ReasonAnnounced,
+		Message: addr.String() + " from n1, n2, n3 over bgp (peers tor1, tor2)",
+	}}
 }

@@ -23,7 +23,9 @@ func TestServiceSaysWhoHasItsAddress(t *testing.T) {
 	n1 := readyNode("n1")
 	f.create(n1, pool("first", "192.0.2.0/29"), service("web"), service("other"))
 	web := f.awaitService("web", "to hold an address", holds("first", "192.0.2.0"))
-	other := f.awaitService("other", "to hold an address", holds("first", "192.0.2.1"))
+	other := f.awaitService("other", "to hold an address, and say where it is announced from", func(s *corev1.Service) bool {
+		return holds("first", "192.0.2.1")(s) && hasCondition(s.Status.Conditions, v1beta1.ConditionAnnounced, metav1.ConditionFalse, "NoAdvertisement")
+	})
 	state := &v1beta1.ConfigurationState{ObjectMeta: metav1.ObjectMeta{
 		Namespace: namespace, Name: "speaker-n1", Labels: map[string]string{v1beta1.LabelNodeName: "n1"},
 	}}

@@ -52,6 +52,7 @@ type Controller struct {
 	services map[string]int64 // by the pool that their addresses are from
 	// conflicts are those that the pass after it writes on Services.
 	conflicts *status.Conflicts
+	reminders reminders
 }
 
 // New returns a Controller that works on c, which it starts itself: its caches
@@ -115,9 +116,14 @@ func (c *Controller) loop(ctx context.Context) {
 			case <-ctx.Done():
 				return
 			case <-c.cluster.StatesChanged():
+				wake(c.announced.work)
 				wait = !c.heard()
 			case <-c.cluster.EndpointsChanged():
 				wake(c.announced.work)
+			case <-c.cluster.ServiceL2Statuses().Changed():
+				wake(c.announced.work)
+			case <-c.announced.gate.news:
+				wait = false
 			case <-c.cluster.Changed():
 				wait = false
 			case <-c.writer.wake:
@@ -153,8 +159,9 @@ func (c *Controller) pass(now time.Time) <-chan time.Time {
 	outcomes, usage := ipam.Assign(c.intent, c.writer.assumed(), now)
 	c.conflicts = status.NewConflicts(snapshot.States, c.intent.Nodes)
 	c.writer.begin(now)
+	c.reminders.begin()
 	c.offer(outcomes, now)
-	next := c.writer.end(now)
+	next := earlier(c.writer.end(now), c.reminders.end())
 	c.usageMetrics(usage, servicesOf(outcomes))
 	c.status.offer(view{snapshot: snapshot, intent: c.intent, usage: usage})
 	wake(c.announced.work)
@@ -168,12 +175,19 @@ func (c *Controller) pass(now time.Time) <-chan time.Time {
 // offer hands to the writer each Service that is not as it is to be. Services and
 // outcomes have the same order.
 func (c *Controller) offer(outcomes []ipam.Outcome, now time.Time) {
+	announced := c.announced.gate.through()
 	for _, svc := range c.snapshot.Services {
 		key := intent.Key{Namespace: svc.Namespace, Name: svc.Name}
 		if len(outcomes) > 0 && outcomes[0].Service == key {
-			if out := &outcomes[0]; !status.Settled(svc, out, c.conflicts) {
-				want := status.ForService(svc, *out, c.conflicts, now)
+			var from *status.Announced
+			announced, from = take(announced, key)
+			if out := &outcomes[0]; !status.Settled(svc, out, c.conflicts, from) {
+				want := status.ForService(svc, *out, c.conflicts, from, now)
 				c.writer.offer(job{key: key, svc: svc, want: want, outcome: *out, urgent: !sameClaim(svc, want)})
+				if c.reminders.due(key, svc, out, want, now) {
+					e := failure(key, *out)
+					c.cluster.Event(svc, e.kind, string(e.reason), e.message)
+				}
 			}
 			outcomes = outcomes[1:]
 			continue
@@ -188,7 +202,16 @@ func (c *Controller) offer(outcomes []ipam.Outcome, now time.Time) {
 func sameClaim(svc *corev1.Service, want status.Service) bool {
 	want.Condition = status.Find(svc.Status.Conditions, v1beta1.ConditionAddressAssigned)
 	want.Conflict = status.Find(svc.Status.Conditions, v1beta1.ConditionAddressConflict)
+	want.Announced = status.Find(svc.Status.Conditions, v1beta1.ConditionAnnounced)
 	return want.Same(svc)
+}
+
+// earlier returns the earlier of two times; zero is never.
+func earlier(a, b time.Time) time.Time {
+	if a.IsZero() || !b.IsZero() && b.Before(a) {
+		return b
+	}
+	return a
 }
 
 // wake puts a value into a channel of capacity 1, unless there is one.

@@ -53,7 +53,8 @@ func TestServicesGetAndKeepAddresses(t *testing.T) {
 	f.awaitEvent("greedy", "AllocationFailed", `Failed to allocate IP for "default/greedy"`)
 
 	// A restart finds everything as it was: one new Service costs one write of
-	// its status and one of the pool's counters, and nothing else is written.
+	// its address, one of where it is announced from and one of the pool's
+	// counters, and nothing else is written.
 	f.settled()
 	stop()
 	before := f.writes.Load()
@@ -62,8 +63,8 @@ func TestServicesGetAndKeepAddresses(t *testing.T) {
 	f.awaitService("after", "to get the next address after the restart", holds("first", "192.0.2.1"))
 	f.awaitPool("first", "to count it", func(p *v1beta1.IPAddressPool) bool { return p.Status.AssignedIPv4 == 3 })
 	f.settled()
-	if n := f.writes.Load() - before; n != 2 {
-		t.Errorf("%d writes after a restart, want 2", n)
+	if n := f.writes.Load() - before; n != 3 {
+		t.Errorf("%d writes after a restart, want 3", n)
 	}
 
 	// Deleting the holder lets the one that waits have the address at once.

@@ -77,7 +77,7 @@ func eventsOn(t *testing.T, manifests string) []event {
 	in := intent.Resolve(nil, s)
 	outcomes, _ := ipam.Assign(in, nil, now)
 	svc := s.Services[0]
-	want := status.ForService(svc, outcomes[0], status.NewConflicts(nil, nil), now)
+	want := status.ForService(svc, outcomes[0], status.NewConflicts(nil, nil), nil, now)
 	return eventsOf(job{key: outcomes[0].Service, svc: svc, want: want, outcome: outcomes[0], urgent: !sameClaim(svc, want)})
 }
 
@@ -152,12 +152,12 @@ func TestWhatWasToldIsNotToldAgain(t *testing.T) {
 		for range 2 { // what was written is seen
 			in := intent.Resolve(nil, s)
 			outcomes, _ := ipam.Assign(in, nil, now)
-			want := status.ForService(svc, outcomes[0], status.NewConflicts(nil, nil), now)
+			want := status.ForService(svc, outcomes[0], status.NewConflicts(nil, nil), nil, now)
 			written(svc, want)
 		}
 		in := intent.Resolve(nil, s)
 		outcomes, _ := ipam.Assign(in, nil, now)
-		if want := status.ForService(svc, outcomes[0], status.NewConflicts(nil, nil), now); !want.Same(svc) {
+		if want := status.ForService(svc, outcomes[0], status.NewConflicts(nil, nil), nil, now); !want.Same(svc) {
 			t.Errorf("%s\nit is written again: %+v", r.rule, want)
 		} else if all := eventsOf(job{key: outcomes[0].Service, svc: svc, want: want, outcome: outcomes[0]}); len(all) > 0 {
 			t.Errorf("%s\ntold again: %q", r.rule, all)

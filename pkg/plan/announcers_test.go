@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"metallb.io/metallb-frr/pkg/bgp"
 	"metallb.io/metallb-frr/pkg/intent"
 	"metallb.io/metallb-frr/pkg/plan"
 )
@@ -20,7 +21,7 @@ func forwarding(n *intent.Node) plan.NodeFacts {
 // Who announces what, worked out for all nodes together and from one change to
 // the next, is what planning every node by itself gives.
 func TestAnnouncersAreWhatEveryNodeDecides(t *testing.T) {
-	some := 0
+	some, why := 0, 0
 	for seed := range uint64(20) {
 		c := newCluster(t, seed)
 		var in *intent.Intent
@@ -39,15 +40,46 @@ func TestAnnouncersAreWhatEveryNodeDecides(t *testing.T) {
 					}
 				}
 			}
-			if diff := cmp.Diff(want, all.Nodes); diff != "" || total != all.Total {
+			got := make([][]string, len(all.Reaches))
+			for i, r := range all.Reaches {
+				got[i] = r.Nodes
+			}
+			if diff := cmp.Diff(want, got); diff != "" || total != all.Total {
 				t.Fatalf("seed %d, step %d: %d in all, want %d; by node and together (-want +got):\n%s", seed, step, all.Total, total, diff)
 			}
 			some += total
+			why += checkWhy(t, in, all)
 		}
+	}
+	if why == 0 {
+		t.Error("no Service was announced by nobody: no obstacle was compared")
 	}
 	if some == 0 {
 		t.Error("nobody announced anything in any step: nothing was compared")
 	}
+}
+
+// checkWhy compares why nobody announces a Service with why each node does not, and
+// returns how many there were.
+func checkWhy(t *testing.T, in *intent.Intent, all *plan.Announcers) int {
+	t.Helper()
+	n := 0
+	reasons := make([][]intent.Reason, len(in.Services))
+	for _, node := range in.Nodes {
+		for i, d := range plan.ForNode(nil, in, forwarding(node)).Decisions {
+			reasons[i] = append(reasons[i], d.Reason)
+		}
+	}
+	for i, s := range in.Services {
+		if len(all.Reaches[i].Nodes) > 0 || len(s.Addresses) == 0 || len(in.Nodes) == 0 {
+			continue
+		}
+		n++
+		if o := all.Why(i, bgp.FamilyOf(s.Addresses[0])); !slices.Contains(reasons[i], o.Reason) || o.Message == "" {
+			t.Fatalf("%s: nobody announces it for %s: %s; by node %v", s.Key, o.Reason, o.Message, reasons[i])
+		}
+	}
+	return n
 }
 
 // BenchmarkForNodes measures one change among 10,000 Services, and all of them

@@ -76,8 +76,8 @@ func TestAddressConflict(t *testing.T) {
 			if conflicts != nil && !conflicts.Equal(NewConflicts(tt.states, tt.nodes)) || conflicts.Equal(&Conflicts{}) {
 				t.Error("equal conflicts are not, or others are")
 			}
-			c := ForService(svc, out, conflicts, now).Conflict
-			if Settled(svc, &out, conflicts) != (tt.want == "") {
+			c := ForService(svc, out, conflicts, nil, now).Conflict
+			if Settled(svc, &out, conflicts, nil) != (tt.want == "") {
 				t.Error("a Service counts as settled where something is to be written, or the other way round")
 			}
 			if tt.want == "" {
@@ -99,12 +99,12 @@ func TestAddressConflict(t *testing.T) {
 func TestAddressConflictEnds(t *testing.T) {
 	svc, out := holder("p", "192.0.2.1"), ipam.Outcome{Addresses: []netip.Addr{one}, Pool: "p"}
 	conflicts := NewConflicts([]*v1beta1.ConfigurationState{hearing("n1", "192.0.2.1 02:00:00:00:00:01 eth0")}, readyNodes("n1"))
-	want := ForService(svc, out, conflicts, now)
+	want := ForService(svc, out, conflicts, nil, now)
 	svc.Status.Conditions = append(svc.Status.Conditions, *want.Conflict)
-	if later := ForService(svc, out, conflicts, now.Add(time.Hour)); !later.Same(svc) {
+	if later := ForService(svc, out, conflicts, nil, now.Add(time.Hour)); !later.Same(svc) {
 		t.Error("the same conflict an hour later is another condition")
 	}
-	if over := ForService(svc, out, nil, now); over.Conflict != nil || over.Same(svc) || Settled(svc, &out, nil) || over.Condition.Message != svc.Status.Conditions[0].Message {
+	if over := ForService(svc, out, nil, nil, now); over.Conflict != nil || over.Same(svc) || Settled(svc, &out, nil, nil) || over.Condition.Message != svc.Status.Conditions[0].Message {
 		t.Error("a conflict that is over leaves its condition")
 	}
 	svc.Annotations, svc.Status.Conditions = nil, svc.Status.Conditions[1:]
@@ -119,7 +119,7 @@ func TestAddressConflictIsBounded(t *testing.T) {
 	for i := range 200 {
 		owners = append(owners, fmt.Sprintf("192.0.2.1 02:00:00:00:00:%02x eth0", i))
 	}
-	c := ForService(holder("p", "192.0.2.1"), ipam.Outcome{Addresses: []netip.Addr{one}, Pool: "p"}, NewConflicts([]*v1beta1.ConfigurationState{hearing("n1", owners...)}, readyNodes("n1")), now).Conflict
+	c := ForService(holder("p", "192.0.2.1"), ipam.Outcome{Addresses: []netip.Addr{one}, Pool: "p"}, NewConflicts([]*v1beta1.ConfigurationState{hearing("n1", owners...)}, readyNodes("n1")), nil, now).Conflict
 	if len(c.Message) > maxMessage || !strings.HasSuffix(c.Message, advice) {
 		t.Errorf("%d bytes: %s", len(c.Message), c.Message)
 	}

@@ -4,6 +4,7 @@ package status
 
 import (
 	"net/netip"
+	"strings"
 	"testing"
 	"time"
 
@@ -30,7 +31,7 @@ func established(one, two v1beta1.SessionStatus) metav1.Condition {
 
 // reasonRows show each Reason of this package in a condition. Those of events alone,
 // and of what only a speaker knows, have an empty one: the speaker writes the text.
-func reasonRows() map[intent.Reason]metav1.Condition {
+func reasonRows(t *testing.T) map[intent.Reason]metav1.Condition {
 	up := v1beta1.SessionStatus{State: v1beta1.SessionEstablished, BFD: "up"}
 	down := v1beta1.SessionStatus{State: v1beta1.SessionDown, Reason: "Hold Timer Expired"}
 	unguarded := v1beta1.SessionStatus{State: v1beta1.SessionEstablished, BFD: "down"}
@@ -41,7 +42,7 @@ func reasonRows() map[intent.Reason]metav1.Condition {
 	refused.Refused = []Refusal{{Line: " neighbor eth0 interface remote-as 65000", Message: "% Unknown command", Nodes: []string{"n1"}}}
 	address := []netip.Addr{netip.MustParseAddr("192.0.2.1")}
 	service := ForService(holder(""), ipam.Outcome{Addresses: address, Pool: "prod"},
-		NewConflicts([]*v1beta1.ConfigurationState{hearing("n1", "192.0.2.1 02:00:00:00:00:01 eth0")}, readyNodes("n1")), now)
+		NewConflicts([]*v1beta1.ConfigurationState{hearing("n1", "192.0.2.1 02:00:00:00:00:01 eth0")}, readyNodes("n1")), nil, now)
 	in := func(s Sync) metav1.Condition { return s.Condition(nil, now) }
 	_, badPause := PauseUntil("tomorrow", now)
 
@@ -63,6 +64,9 @@ func reasonRows() map[intent.Reason]metav1.Condition {
 		ReasonTooManyServiceStatuses: ServiceStatusConditions(nil, true, 5000, now)[0],
 		ReasonForeignOwner:           *service.Conflict,
 		ReasonAssigned:               *service.Condition,
+		ReasonAnnounced:              announced(t, "over both"),
+		ReasonPartlyAnnounced:        announced(t, "one of two families"),
+		ReasonNoSessionEstablished:   announced(t, "no session Established"),
 		ReasonInSync:                 in(Sync{}),
 		ReasonRepairsPaused:          in(Sync{PausedUntil: now.Add(time.Hour), Found: []frr.Command{{Line: frr.Line{Node: []string{"router bgp 64512"}, Text: "no timers bgp 3 9"}}}}),
 		ReasonInvalidPause:           in(Sync{InvalidPause: badPause.Error()}),
@@ -81,6 +85,19 @@ func reasonRows() map[intent.Reason]metav1.Condition {
 	}
 }
 
+// announced is the condition of that row of announcedRows.
+func announced(t *testing.T, name string) metav1.Condition {
+	t.Helper()
+	for _, row := range announcedRows {
+		if row.name == name {
+			words := strings.SplitN(row.scene.say(t), " ", 3)
+			return metav1.Condition{Type: v1beta1.ConditionAnnounced, Status: metav1.ConditionStatus(words[0]), Reason: words[1], Message: words[2]}
+		}
+	}
+	t.Fatalf("no row %q", name)
+	return metav1.Condition{}
+}
+
 // Every Reason has a row, which shows it, for deploy/docs/reasons.md.
 func TestEveryReasonHasARow(t *testing.T) {
 	declared, err := row.Declared(".")
@@ -88,7 +105,7 @@ func TestEveryReasonHasARow(t *testing.T) {
 		t.Fatalf("%d Reasons declared, %v", len(declared), err)
 	}
 	var rows []row.Reason
-	all := reasonRows()
+	all := reasonRows(t)
 	for _, c := range declared {
 		shown, there := all[intent.Reason(c.Value)]
 		if !there {

@@ -36,14 +36,18 @@ type Service struct {
 	Condition *metav1.Condition
 	// Conflict is the condition metallb.io/AddressConflict; nil removes it.
 	Conflict *metav1.Condition
+	// Announced is the condition metallb.io/Announced; nil removes it.
+	Announced *metav1.Condition
 }
 
-// ForService returns what to write on svc for the outcome of address assignment
-// and the addresses that other stations have.
-func ForService(svc *corev1.Service, out ipam.Outcome, conflicts *Conflicts, now time.Time) Service {
+// ForService returns what to write on svc for the outcome of address assignment,
+// the addresses that other stations have, and where it is announced from; nil: that
+// is not known, and what svc says stays.
+func ForService(svc *corev1.Service, out ipam.Outcome, conflicts *Conflicts, announced *Announced, now time.Time) Service {
 	want := Service{
 		Addresses: out.Addresses, Pool: out.Pool, Remember: out.Remember, SharedAs: out.SharedAs,
-		Conflict: conflicts.condition(svc, out.Addresses, now),
+		Conflict:  conflicts.condition(svc, out.Addresses, now),
+		Announced: announced.condition(svc, out.Addresses, now),
 	}
 	c := metav1.Condition{
 		Type: v1beta1.ConditionAddressAssigned, Status: metav1.ConditionTrue,
@@ -102,11 +106,12 @@ func sameAddresses(svc *corev1.Service, addresses []netip.Addr) bool {
 }
 
 // Settled reports, without building anything, whether svc is as ForService wants
-// it for an outcome that is all well and no conflict. It is what nearly all
+// it for an outcome that is all well, no conflict and announced. It is what nearly all
 // Services are in each pass. What they remember and share as is in out.Changed;
 // text there that means nothing is written anew with the next change.
-func Settled(svc *corev1.Service, out *ipam.Outcome, conflicts *Conflicts) bool {
-	if out.Changed || out.Reason != "" || len(out.Addresses) == 0 || !sameAddresses(svc, out.Addresses) || conflicts.among(out.Addresses) {
+func Settled(svc *corev1.Service, out *ipam.Outcome, conflicts *Conflicts, announced *Announced) bool {
+	if out.Changed || out.Reason != "" || len(out.Addresses) == 0 || !sameAddresses(svc, out.Addresses) || conflicts.among(out.Addresses) ||
+		!announced.settled(svc, out.Addresses) {
 		return false
 	}
 	c := Find(svc.Status.Conditions, v1beta1.ConditionAddressAssigned)
@@ -151,7 +156,8 @@ func (s Service) Same(svc *corev1.Service) bool {
 	}
 	return s.SameAddresses(svc) &&
 		SameCondition(Find(svc.Status.Conditions, v1beta1.ConditionAddressAssigned), s.Condition) &&
-		SameCondition(Find(svc.Status.Conditions, v1beta1.ConditionAddressConflict), s.Conflict)
+		SameCondition(Find(svc.Status.Conditions, v1beta1.ConditionAddressConflict), s.Conflict) &&
+		SameCondition(Find(svc.Status.Conditions, v1beta1.ConditionAnnounced), s.Announced)
 }
 
 // Cleared reports whether svc carries nothing of what only the controller
@@ -163,5 +169,6 @@ func Cleared(svc *corev1.Service) bool {
 		}
 	}
 	return Find(svc.Status.Conditions, v1beta1.ConditionAddressAssigned) == nil &&
-		Find(svc.Status.Conditions, v1beta1.ConditionAddressConflict) == nil
+		Find(svc.Status.Conditions, v1beta1.ConditionAddressConflict) == nil &&
+		Find(svc.Status.Conditions, v1beta1.ConditionAnnounced) == nil
 }

@@ -68,12 +68,12 @@ func TestForService(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			want := ForService(tt.svc, tt.out, nil, now)
+			want := ForService(tt.svc, tt.out, nil, nil, now)
 			c := want.Condition
 			if got := string(c.Status) + " " + c.Reason + " " + c.Message; got != tt.want || !c.LastTransitionTime.Time.Equal(tt.since) {
 				t.Errorf("condition %q since %v, want %q since %v", got, c.LastTransitionTime, tt.want, tt.since)
 			}
-			if got := Settled(tt.svc, &tt.out, nil); got != tt.settled {
+			if got := Settled(tt.svc, &tt.out, nil, nil); got != tt.settled {
 				t.Errorf("settled %v, want %v", got, tt.settled)
 			}
 			if got := want.Same(tt.svc); got != tt.same {
@@ -101,7 +101,7 @@ func TestForeignIngressIsNotTheSame(t *testing.T) {
 			t.Errorf("%s: counts as the same", name)
 		}
 		out := ipam.Outcome{Addresses: want.Addresses, Pool: "p"}
-		if Settled(svc, &out, nil) {
+		if Settled(svc, &out, nil, nil) {
 			t.Errorf("%s: counts as settled", name)
 		}
 	}
@@ -116,7 +116,7 @@ func TestAnnotationsOfService(t *testing.T) {
 	svc := holder("p", "192.0.2.1")
 	svc.Annotations[v1beta1.AnnotationSharedAs] = "abc"
 	svc.Annotations[v1beta1.AnnotationLastIPs] = "192.0.2.1,2001:db8::1;2001:db8::1"
-	if want := ForService(svc, out, nil, now); !Settled(svc, &out, nil) || !want.Same(svc) {
+	if want := ForService(svc, out, nil, nil, now); !Settled(svc, &out, nil, nil) || !want.Same(svc) {
 		t.Errorf("%v is not as %+v wants it", svc.Annotations, want)
 	}
 	for name, edit := range map[string]func(*ipam.Outcome){
@@ -128,13 +128,13 @@ func TestAnnotationsOfService(t *testing.T) {
 		next := out
 		next.Changed = true
 		edit(&next)
-		if want := ForService(svc, next, nil, now); Settled(svc, &next, nil) || want.Same(svc) {
+		if want := ForService(svc, next, nil, nil, now); Settled(svc, &next, nil, nil) || want.Same(svc) {
 			t.Errorf("%s: counts as written", name)
 		}
 	}
 	next := ipam.Outcome{Addresses: []netip.Addr{one}, Pool: "p"}
 	svc.Annotations[v1beta1.AnnotationSharedAs], svc.Annotations[v1beta1.AnnotationLastIPs] = "", ""
-	if want := ForService(svc, next, nil, now); want.Same(svc) {
+	if want := ForService(svc, next, nil, nil, now); want.Same(svc) {
 		t.Error("empty annotations are to be removed")
 	}
 	for _, key := range []string{v1beta1.AnnotationLastIPs, v1beta1.AnnotationSharedAs} {

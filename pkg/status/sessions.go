@@ -21,7 +21,8 @@ const (
 	// ReasonSessionDown: it is down on some node.
 	ReasonSessionDown intent.Reason = "SessionDown"
 	// ReasonNotReported: it is down on no node that can be asked, but some
-	// cannot: not ready, or without a speaker's report.
+	// cannot: not ready, or without a speaker's report. Of a Service: nodes could
+	// announce it, and no speaker has reported that it does.
 	ReasonNotReported intent.Reason = "NotReported"
 	// ReasonNoNodes: no node is to have it.
 	ReasonNoNodes intent.Reason = "NoNodes"

@@ -133,3 +133,8 @@ const ConditionAddressAssigned = "metallb.io/AddressAssigned"
 // speaker has an address of the Service, which is not announced in layer 2 as long
 // as that is so. The condition is only there while it is True.
 const ConditionAddressConflict = "metallb.io/AddressConflict"
+
+// ConditionAnnounced is the type of the one that says from which nodes and over
+// which protocol a Service with addresses is announced, or why it is not. It is
+// only there while the Service has an address.
+const ConditionAnnounced = "metallb.io/Announced"
