@@ -148,7 +148,7 @@ func (c *Controller) pass(now time.Time) <-chan time.Time {
 		c.options.Client.Updates.Inc()
 		c.configMetrics()
 	}
-	outcomes, usage := ipam.Assign(c.intent, c.writer.assumed(), now)
+	outcomes, usage := ipam.Assign(c.intent, c.writer.assumed(snapshot.Services, now), now)
 	c.conflicts = status.NewConflicts(snapshot.States, c.intent.Nodes)
 	c.writer.begin(now)
 	c.offer(outcomes, now)
