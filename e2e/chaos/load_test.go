@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"sync"
 
 	corev1 "k8s.io/api/core/v1"
@@ -97,12 +98,9 @@ func (l *load) round(n int) {
 		l.alive = append(l.alive, fresh)
 		todo = append(todo, func() error { return errors.Join(l.remove(s.Name), l.w.add(fresh)) })
 	}
-	for range 2 {
-		l.shrunk = !l.shrunk
-		shrunk := l.shrunk
-		todo = append(todo, func() error { return l.editPool(shrunk) })
-	}
-	l.do(todo)
+	l.shrunk = !l.shrunk
+	shrunk := l.shrunk
+	l.do(slices.Insert(todo, l.random.IntN(len(todo)), func() error { return l.editPool(shrunk) }))
 }
 
 // do performs what is to be done, several things at a time.
