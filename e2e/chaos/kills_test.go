@@ -4,6 +4,7 @@ package chaos
 
 import (
 	"math/rand/v2"
+	"net/netip"
 	"testing"
 )
 
@@ -27,6 +28,7 @@ func TestKills(t *testing.T) {
 		p.kill()
 		k.end()
 	}
+	l.rollback(func() *program { return w.launch(w.kubeconfig, "--leader-elect=false") })
 	var replicas [2]*program
 	for n := range replicated {
 		k := w.begin(l, each)
@@ -40,13 +42,40 @@ func TestKills(t *testing.T) {
 		}
 		k.end()
 	}
-	if l.shrunk {
-		l.do([]func() error{func() error { return l.editPool(false) }})
-	}
+	l.edit(false)
 	w.lead(&replicas)
 	if j := w.settled(); j.gains < services || j.losses == 0 || j.moves == 0 {
 		t.Errorf("the test tries too little: %d addresses given, %d taken, %d moved back", j.gains, j.losses, j.moves)
 	}
+}
+
+// rollback takes half of a pool away, kills the controller in the middle of what comes
+// of it, and gives it back.
+func (l *load) rollback(launch func() *program) {
+	w := l.w
+	w.t.Helper()
+	l.edit(false)
+	p := launch()
+	w.await("many Services in that half", func() bool { return l.inHalf() >= 40 })
+	w.mu.Lock()
+	enough := l.inHalf() / 2
+	w.mu.Unlock()
+	l.edit(true)
+	w.await("half of them to have lost their addresses", func() bool { return l.inHalf() <= enough })
+	p.kill()
+	l.edit(false)
+}
+
+// inHalf counts the Services in the half of pool edited that is taken away. Called
+// with the lock held.
+func (l *load) inHalf() (n int) {
+	half := netip.MustParsePrefix("10.5.0.0/22")
+	for _, v := range l.w.latest {
+		if len(v.addrs) > 0 && half.Contains(v.addrs[0]) {
+			n++
+		}
+	}
+	return n
 }
 
 // lead starts the replicas that do not run, waits until one leads, and returns which.

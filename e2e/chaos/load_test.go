@@ -132,6 +132,14 @@ func (l *load) remove(name string) error {
 	return client.IgnoreNotFound(l.w.Delete(l.w.t.Context(), service(name)))
 }
 
+func (l *load) edit(shrunk bool) {
+	l.w.t.Helper()
+	if err := l.editPool(shrunk); err != nil {
+		l.w.t.Fatal(err)
+	}
+	l.shrunk = shrunk
+}
+
 // editPool takes half of pool edited away, or gives it back.
 func (l *load) editPool(shrunk bool) error {
 	return edit(l.w, pool("edited", true), func(p *v1beta1.IPAddressPool) {

@@ -227,9 +227,10 @@ func (c *Controller) usageMetrics(usage map[string]ipam.Usage) {
 }
 
 // report logs a failed write, unless it is one that the next pass mends by
-// itself or the end of the program.
+// itself, the end of the program, or of its time as the leader, which leader
+// election tells of.
 func report(ctx context.Context, log logr.Logger, err error, what string, keysAndValues ...any) {
-	if errors.Is(err, cluster.ErrOutdated) || ctx.Err() != nil {
+	if errors.Is(err, cluster.ErrOutdated) || errors.Is(err, cluster.ErrNotLeader) || ctx.Err() != nil {
 		log.V(1).Info(what, append(keysAndValues, "reason", fmt.Sprint(err))...)
 		return
 	}

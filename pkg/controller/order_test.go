@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"net/netip"
+	"net/url"
 	"slices"
 	"strings"
 	"testing"
@@ -190,6 +191,7 @@ func TestRefused(t *testing.T) {
 		"forbidden":      {apierrors.NewForbidden(gr, "a", nil), true},
 		"too many":       {apierrors.NewTooManyRequests("later", 1), true},
 		"decided anew":   {cluster.ErrOutdated, true},
+		"not the leader": {&url.Error{Op: "Patch", URL: "https://192.0.2.1", Err: cluster.ErrNotLeader}, true},
 		"timeout":        {apierrors.NewTimeoutError("request did not complete within the allotted timeout", 0), false},
 		"server timeout": {apierrors.NewServerTimeout(gr, "patch", 0), false},
 		"internal error": {apierrors.NewInternalError(errors.New("etcdserver: request timed out")), false},

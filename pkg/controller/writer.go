@@ -299,5 +299,5 @@ func (w *writer) done(key intent.Key, wrote bool, err error) {
 // an answer that did not come, or to an API server that does not know either.
 func refused(err error) bool {
 	var answer apierrors.APIStatus
-	return errors.Is(err, cluster.ErrOutdated) || errors.As(err, &answer) && answer.Status().Code < http.StatusInternalServerError
+	return errors.Is(err, cluster.ErrOutdated) || errors.Is(err, cluster.ErrNotLeader) || errors.As(err, &answer) && answer.Status().Code < http.StatusInternalServerError
 }
