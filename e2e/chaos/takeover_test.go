@@ -26,10 +26,9 @@ func TestTakeover(t *testing.T) {
 	w.mu.Lock()
 	before := w.given
 	w.mu.Unlock()
-	k.end()
-	l.round(100)
 	w.await("the new leader to give addresses", func() bool { return w.given > before })
 	t.Logf("after the leader's end the other one led after %v and gave an address after %v", led.Round(time.Millisecond), time.Since(from).Round(time.Millisecond))
+	k.end()
 	w.settled()
 }
 
