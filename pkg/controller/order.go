@@ -79,6 +79,11 @@ func (j *job) leaves(pass uint64, yield func(netip.Addr)) {
 	}
 }
 
+// clears reports whether the write takes an address that the Service has.
+func (j *job) clears() bool {
+	return slices.ContainsFunc(shown(j.svc), func(a netip.Addr) bool { return !slices.Contains(j.want.Addresses, a) })
+}
+
 // leave takes from the write the addresses that others have yet to leave, and
 // reports whether something remains to be written: that the Service leaves some.
 func (j *job) leave(left leaving) bool {

@@ -168,6 +168,21 @@ func TestWriteWithoutAnswer(t *testing.T) {
 	w.want(w.decides("two="+addrA), "two="+addrA)
 }
 
+// Why an address is taken is said although a pass between decision and write takes
+// the decision for granted.
+func TestReasonOfALossIsKept(t *testing.T) {
+	w := newWriting(t)
+	w.shows("one", addrA)
+	key := intent.Key{Namespace: "default", Name: "one"}
+	want := []netip.Addr{netip.MustParseAddr(addrB)}
+	for _, cleared := range []string{"because", ""} {
+		w.begin(w.now)
+		w.offer(job{key: key, svc: w.services["one"], want: status.Service{Addresses: want}, outcome: ipam.Outcome{Service: key, Addresses: want, Cleared: cleared}, urgent: true})
+		w.end(w.now)
+	}
+	w.want(w.take(true).outcome.Cleared, "because")
+}
+
 // What is never heard of again does not keep its address for ever.
 func TestWriteWithoutAnswerIsForgotten(t *testing.T) {
 	w := newWriting(t)

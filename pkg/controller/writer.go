@@ -161,6 +161,9 @@ func (w *writer) offer(next job) {
 		return
 	}
 	changed, promoted := j.svc != next.svc, next.urgent && !j.urgent
+	if !changed && next.outcome.Cleared == "" && next.clears() {
+		next.outcome.Cleared = j.outcome.Cleared // the pass takes for granted what is to be written
+	}
 	j.svc, j.want, j.outcome, j.urgent = next.svc, next.want, next.outcome, next.urgent
 	j.pass, j.decided = w.pass, next.decided
 	retry := !w.now.Before(j.due) || j.blocked || j.failures > 0 && changed
