@@ -32,8 +32,8 @@ import (
 const name = "metallb-controller"
 
 // A replica takes over retryPeriod after an orderly end of the leader, and
-// leaseDuration after it was killed. A leader that cannot renew its Lease for
-// renewDeadline ends.
+// leaseDuration after it was killed. A leader that cannot renew its Lease writes
+// nothing after renewDeadline, and ends.
 const (
 	leaseDuration = 8 * time.Second
 	renewDeadline = 6 * time.Second
@@ -102,7 +102,13 @@ func run(ctx context.Context, log logr.Logger, f *flags) error {
 	if err != nil {
 		return fmt.Errorf("read kubeconfig: %w", err)
 	}
-	m, err := newManager(cfg, log, f, namespace)
+	var lease *cluster.Lease // nil: this process does not stand for election
+	if f.elect && f.webhook.mode != onlyWebhook {
+		if lease, err = cluster.NewLease(cfg, namespace, name, renewDeadline); err != nil {
+			return err
+		}
+	}
+	m, err := newManager(cfg, log, f, lease)
 	if err != nil {
 		return err
 	}
@@ -110,7 +116,7 @@ func run(ctx context.Context, log logr.Logger, f *flags) error {
 		return err
 	}
 	if f.webhook.mode != onlyWebhook {
-		c, err := newController(ctx, cfg, log, f, namespace)
+		c, err := newController(ctx, cfg, log, f, namespace, lease)
 		if err != nil {
 			return err
 		}
@@ -131,17 +137,18 @@ func run(ctx context.Context, log logr.Logger, f *flags) error {
 }
 
 // newManager returns what elects the leader and serves health and metrics.
-func newManager(cfg *rest.Config, log logr.Logger, f *flags, namespace string) (manager.Manager, error) {
+func newManager(cfg *rest.Config, log logr.Logger, f *flags, lease *cluster.Lease) (manager.Manager, error) {
 	o := manager.Options{
 		Scheme:                        cluster.Scheme(),
 		Logger:                        log,
-		LeaderElection:                f.elect && f.webhook.mode != onlyWebhook,
-		LeaderElectionID:              name,
-		LeaderElectionNamespace:       namespace,
+		LeaderElection:                lease != nil,
 		LeaderElectionReleaseOnCancel: true, // run ends when the manager does
 		LeaseDuration:                 new(leaseDuration),
 		RenewDeadline:                 new(renewDeadline),
 		RetryPeriod:                   new(retryPeriod),
+	}
+	if lease != nil {
+		o.LeaderElectionResourceLockInterface = lease
 	}
 	if err := f.Apply(&o, ""); err != nil {
 		return nil, err
@@ -153,7 +160,7 @@ func newManager(cfg *rest.Config, log logr.Logger, f *flags, namespace string) (
 	return m, telemetry.AddProbes(m)
 }
 
-func newController(ctx context.Context, cfg *rest.Config, log logr.Logger, f *flags, namespace string) (*controller.Controller, error) {
+func newController(ctx context.Context, cfg *rest.Config, log logr.Logger, f *flags, namespace string, lease *cluster.Lease) (*controller.Controller, error) {
 	o := controller.Options{Log: log, MemberSecret: f.secret}
 	var err error
 	if o.Client, err = telemetry.NewClient(metrics.Registry); err != nil {
@@ -170,6 +177,7 @@ func newController(ctx context.Context, cfg *rest.Config, log logr.Logger, f *fl
 		Endpoints:          true,
 		StatusWriter:       true,
 		FieldOwner:         name,
+		Lease:              lease,
 		Log:                log,
 	})
 	if err != nil {

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"sort"
 	"strings"
 	"sync"
@@ -51,6 +52,9 @@ type Options struct {
 	Peers string
 	// Host is the node's name as the source of events; empty for none.
 	Host string
+	// Lease, of a process that is one of several replicas: nothing is written
+	// while it is not held. Nil: it is alone.
+	Lease *Lease
 	// Log gets what the watches report. The zero Logger drops it.
 	Log logr.Logger
 }
@@ -96,6 +100,7 @@ func New(cfg *rest.Config, o Options) (*Cluster, error) {
 	}
 	cfg = rest.CopyConfig(cfg)
 	cfg.QPS = -1 // the API server's fairness limits requests, not we
+	cfg.Wrap(func(next http.RoundTripper) http.RoundTripper { return leaderOnly{o.Lease, next} })
 	hc, err := rest.HTTPClientFor(cfg)
 	if err != nil {
 		return nil, fmt.Errorf("open cluster: %w", err)

@@ -204,6 +204,11 @@ func (k *kind[T]) watch(ctx context.Context) {
 	}
 	lw := &cache.ListWatch{
 		ListWithContextFunc: func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) {
+			if o.ResourceVersion == "0" && k.cluster.options.StatusWriter {
+				// What an API server happens to know may be older than what the leader
+				// before wrote. Those since Kubernetes 1.34 are not asked to list at all.
+				o.ResourceVersion = ""
+			}
 			list := k.list()
 			err := k.cluster.client.List(ctx, list, options(o)...)
 			k.tell(err)

@@ -20,7 +20,7 @@ import (
 	"metallb.io/metallb-frr/pkg/status"
 )
 
-// writeLimit is how long one write may take.
+// writeLimit is how long one write may take, and no longer than the Lease is held.
 const writeLimit = 10 * time.Second
 
 // ErrOutdated: the object was changed since the Snapshot that the write was
@@ -32,7 +32,9 @@ var ErrOutdated = errors.New("the object has changed meanwhile")
 // API server refuses it where there is a newer one. So a decision never lands on
 // something it did not see: not on an edit that is still under way to us, and
 // not on what another leader wrote. Fields that others wrote into our part of a
-// status are overwritten all the same, once they have been seen.
+// status are overwritten all the same, once they have been seen. What a version
+// cannot tell, that another leader gives the same address to another object, the
+// Lease keeps from happening.
 
 // WriteServiceStatus makes the Service's status, and the annotation that names
 // its pool, what want says, in one request. It reports whether anything had to
@@ -157,7 +159,11 @@ func (c *Cluster) patch(ctx context.Context, answer, obj client.Object, kind typ
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(ctx, writeLimit)
+	left := c.options.Lease.Left()
+	if left <= 0 {
+		return ErrNotLeader
+	}
+	ctx, cancel := context.WithTimeout(ctx, min(writeLimit, left))
 	defer cancel()
 	answer.SetNamespace(obj.GetNamespace())
 	answer.SetName(obj.GetName())

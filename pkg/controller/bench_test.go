@@ -47,7 +47,7 @@ func BenchmarkPass(b *testing.B) {
 				next.Services[i%n] = next.Services[i%n].DeepCopy()
 				c.snapshot = &next
 				c.intent = intent.Resolve(c.intent, &next)
-				outcomes, _ := ipam.Assign(c.intent, c.writer.assumed(), now)
+				outcomes, _ := ipam.Assign(c.intent, c.writer.assumed(next.Services, now), now)
 				c.writer.begin(now)
 				c.offer(outcomes, now)
 				c.writer.end(now)

@@ -156,7 +156,7 @@ func (c *Controller) pass(now time.Time) <-chan time.Time {
 		c.options.Client.Updates.Inc()
 		c.options.Client.Resolved(status.Stale(ofPools(c.intent)))
 	}
-	outcomes, usage := ipam.Assign(c.intent, c.writer.assumed(), now)
+	outcomes, usage := ipam.Assign(c.intent, c.writer.assumed(snapshot.Services, now), now)
 	c.conflicts = status.NewConflicts(snapshot.States, c.intent.Nodes)
 	c.writer.begin(now)
 	c.reminders.begin()
@@ -256,9 +256,10 @@ func servicesOf(outcomes []ipam.Outcome) map[string]int64 {
 }
 
 // report logs a failed write, unless it is one that the next pass mends by
-// itself or the end of the program.
+// itself, the end of the program, or of its time as the leader, which leader
+// election tells of.
 func report(ctx context.Context, log logr.Logger, err error, what string, keysAndValues ...any) {
-	if errors.Is(err, cluster.ErrOutdated) || ctx.Err() != nil {
+	if errors.Is(err, cluster.ErrOutdated) || errors.Is(err, cluster.ErrNotLeader) || ctx.Err() != nil {
 		log.V(1).Info(what, append(keysAndValues, "reason", fmt.Sprint(err))...)
 		return
 	}

@@ -5,7 +5,9 @@ package controller
 import (
 	"context"
 	"errors"
+	"net/http"
 	"net/netip"
+	"slices"
 	"sync"
 	"time"
 
@@ -29,6 +31,9 @@ const (
 	// time up to lastRetry.
 	firstRetry = 50 * time.Millisecond
 	lastRetry  = 30 * time.Second
+	// requestLimit is how long a request may be under way that nobody waits for
+	// any more: the API server's own limit is a minute (--request-timeout).
+	requestLimit = 2 * time.Minute
 )
 
 // job is a write that a Service needs.
@@ -39,8 +44,13 @@ type job struct {
 	outcome ipam.Outcome // zero where the Service is no load balancer
 	urgent  bool         // addresses or pool change
 
-	state    jobState
-	unknown  bool // a write may have reached the API server although it failed
+	state   jobState
+	decided []netip.Addr // by the last pass that offered it, also while it writes what one before wanted
+	blocked bool         // waiting for others to leave its addresses
+	// maybe are addresses that writes may have given it although they failed: until
+	// the Service is seen to have changed, or no request can be under way any more.
+	maybe    []netip.Addr
+	until    time.Time
 	failures int
 	due      time.Time // when waiting
 	pass     uint64    // the last pass that offered it
@@ -67,7 +77,9 @@ type writer struct {
 	jobs   map[intent.Key]*job
 	queues map[bool][]intent.Key // by urgent
 	wrote  map[intent.Key]time.Time
+	fresh  []*job // to be queued at the end of the pass
 	pass   uint64
+	open   bool      // a pass is: what it has not decided yet is not written
 	now    time.Time // of the pass
 	ended  bool
 }
@@ -82,29 +94,48 @@ func newWriter(c *cluster.Cluster, o Options) *writer {
 }
 
 // assumed returns the addresses that are being written, or may have been: they
-// count although no Snapshot shows them.
-func (w *writer) assumed() map[intent.Key][]netip.Addr {
+// count although no Snapshot shows them. seen are the Services of the Snapshot,
+// sorted.
+func (w *writer) assumed(seen []*corev1.Service, now time.Time) map[intent.Key][]netip.Addr {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	var all map[intent.Key][]netip.Addr
 	for key, j := range w.jobs {
-		if !j.urgent || len(j.want.Addresses) == 0 || j.state == waiting && !j.unknown {
+		if j.maybe != nil && (j.until.Before(now) || find(seen, key) != j.svc) {
+			j.maybe = nil
+		}
+		addrs := j.want.Addresses
+		if j.state == waiting {
+			addrs = j.maybe
+		}
+		if !j.urgent || len(addrs) == 0 {
 			continue
 		}
 		if all == nil {
 			all = make(map[intent.Key][]netip.Addr, len(w.jobs))
 		}
-		all[key] = j.want.Addresses
+		all[key] = addrs
 	}
 	return all
 }
 
-// begin opens a pass.
+// find returns the Service of that key, or nil.
+func find(sorted []*corev1.Service, key intent.Key) *corev1.Service {
+	at, ok := slices.BinarySearchFunc(sorted, key, func(svc *corev1.Service, key intent.Key) int {
+		return intent.Key{Namespace: svc.Namespace, Name: svc.Name}.Compare(key)
+	})
+	if !ok {
+		return nil
+	}
+	return sorted[at]
+}
+
+// begin opens a pass. Until its end nothing new is written.
 func (w *writer) begin(now time.Time) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.pass++
-	w.now = now
+	w.now, w.open = now, true
 }
 
 // offer takes a write. One that is under way is left alone: its end wakes the
@@ -112,7 +143,7 @@ func (w *writer) begin(now time.Time) {
 func (w *writer) offer(next job) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	next.pass = w.pass
+	next.pass, next.decided = w.pass, next.want.Addresses
 	j := w.jobs[next.key]
 	switch {
 	case j == nil:
@@ -122,42 +153,53 @@ func (w *writer) offer(next job) {
 		j = &next
 		w.jobs[next.key] = j
 		if j.state == queued {
-			w.enqueue(j)
+			w.fresh = append(w.fresh, j)
 		}
 		return
 	case j.state == writing:
-		j.pass = w.pass
+		j.pass, j.decided = w.pass, next.decided
 		return
 	}
 	changed, promoted := j.svc != next.svc, next.urgent && !j.urgent
-	j.svc, j.want, j.outcome, j.urgent, j.pass = next.svc, next.want, next.outcome, next.urgent, w.pass
-	retry := !w.now.Before(j.due) || j.failures > 0 && changed
+	if !changed && next.outcome.Cleared == "" && next.clears() {
+		next.outcome.Cleared = j.outcome.Cleared // the pass takes for granted what is to be written
+	}
+	j.svc, j.want, j.outcome, j.urgent = next.svc, next.want, next.outcome, next.urgent
+	j.pass, j.decided = w.pass, next.decided
+	retry := !w.now.Before(j.due) || j.blocked || j.failures > 0 && changed
 	switch {
 	case j.state == waiting && (retry || promoted):
-		j.state = queued
-		w.enqueue(j)
+		j.state, j.blocked = queued, false
+		w.fresh = append(w.fresh, j)
 	case j.state == queued && promoted:
-		w.enqueue(j) // the key left in the other queue finds nothing to do
+		w.fresh = append(w.fresh, j) // the key left in the other queue finds nothing to do
 	}
-}
-
-func (w *writer) enqueue(j *job) {
-	w.queues[j.urgent] = append(w.queues[j.urgent], j.key)
-	w.ready.Broadcast()
 }
 
 // end closes a pass and returns when a waiting write is due, or zero.
 func (w *writer) end(now time.Time) time.Time {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	w.block()
+	for _, j := range w.fresh {
+		if j.state == queued {
+			w.queues[j.urgent] = append(w.queues[j.urgent], j.key)
+		}
+	}
+	w.fresh, w.open = nil, false
+	w.ready.Broadcast()
 	var next time.Time
 	for key, j := range w.jobs {
 		switch {
 		case j.state == writing:
+		case j.pass != w.pass && j.maybe != nil:
+			j.state, j.blocked, j.due = waiting, false, j.until
+			next = earlier(next, j.due)
 		case j.pass != w.pass:
 			delete(w.jobs, key)
-		case j.state == waiting && (next.IsZero() || j.due.Before(next)):
-			next = j.due
+		case j.blocked: // the write of who leaves its addresses makes the next pass
+		case j.state == waiting:
+			next = earlier(next, j.due)
 		}
 	}
 	for key, at := range w.wrote {
@@ -166,6 +208,14 @@ func (w *writer) end(now time.Time) time.Time {
 		}
 	}
 	return next
+}
+
+// earlier returns the earlier of two times; zero is none.
+func earlier(a, b time.Time) time.Time {
+	if a.IsZero() || b.Before(a) {
+		return b
+	}
+	return a
 }
 
 // run writes until ctx ends.
@@ -193,7 +243,7 @@ func (w *writer) take(urgent bool) *job {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for {
-		for len(w.queues[urgent]) > 0 && !w.ended {
+		for len(w.queues[urgent]) > 0 && !w.ended && !w.open {
 			key := w.queues[urgent][0]
 			w.queues[urgent] = w.queues[urgent][1:]
 			if j := w.jobs[key]; j != nil && j.state == queued && j.urgent == urgent {
@@ -239,14 +289,18 @@ func (w *writer) done(key intent.Key, wrote bool, err error) {
 		delete(w.jobs, key)
 		return
 	}
-	j.state, j.unknown = waiting, !refused(err)
+	j.state = waiting
 	j.due = time.Now().Add(min(firstRetry<<min(j.failures, 16), lastRetry))
 	j.failures++
+	if !refused(err) {
+		j.maybe = append(slices.Clone(j.maybe), j.want.Addresses...)
+		j.until = time.Now().Add(requestLimit)
+	}
 }
 
 // refused reports whether err says that the write did not happen, as opposed to
-// an answer that did not come.
+// an answer that did not come, or to an API server that does not know either.
 func refused(err error) bool {
 	var answer apierrors.APIStatus
-	return errors.Is(err, cluster.ErrOutdated) || errors.As(err, &answer)
+	return errors.Is(err, cluster.ErrOutdated) || errors.Is(err, cluster.ErrNotLeader) || errors.As(err, &answer) && answer.Status().Code < http.StatusInternalServerError
 }
