@@ -70,9 +70,9 @@ var shownRules = []struct{ section, rule, differs, by string }{
 	{metrics, "--tls-min-version, --tls-cipher-suites (with TLS 1.2 only), --tls-curve-preferences (numbers) and --metrics-cert-dir.", same, "cmd/controller.TestTLSOfTheMetricsServer"},
 }
 
-// shown returns the rows of rules that other tests show, and checks that these are
+// shownRows returns the rows of rules that other tests show, and checks that these are
 // there.
-func shown(t *testing.T) []row.Rule {
+func shownRows(t *testing.T) []row.Rule {
 	t.Helper()
 	var rows []row.Rule
 	for _, r := range shownRules {

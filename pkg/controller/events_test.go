@@ -122,7 +122,7 @@ func TestEventsAreThoseOfTheContract(t *testing.T) {
 		}
 		reasons = append(reasons, example)
 	}
-	row.Keep(t, row.RulesFile, append(rules, shown(t)...))
+	row.Keep(t, row.RulesFile, append(rules, shownRows(t)...))
 	row.Keep(t, row.ReasonsFile, append(reasons, examplesOfExtras()...))
 }
 

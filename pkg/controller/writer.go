@@ -210,14 +210,6 @@ func (w *writer) end(now time.Time) time.Time {
 	return next
 }
 
-// earlier returns the earlier of two times; zero is none.
-func earlier(a, b time.Time) time.Time {
-	if a.IsZero() || b.Before(a) {
-		return b
-	}
-	return a
-}
-
 // run writes until ctx ends.
 func (w *writer) run(ctx context.Context) {
 	stop := context.AfterFunc(ctx, func() {
