@@ -3,8 +3,6 @@
 package ipam
 
 import (
-	"k8s.io/apimachinery/pkg/labels"
-
 	"metallb.io/metallb-frr/pkg/bgp"
 	"metallb.io/metallb-frr/pkg/intent"
 )
@@ -55,7 +53,7 @@ func familySet(list []bgp.Family) (set families) {
 func (p *pass) shelfOf(s *intent.Service) *shelf {
 	k := shelfKey{pool: s.RequestedPool, namespace: s.Key.Namespace}
 	if p.labelled {
-		k.labels = labels.Set(s.Labels).String()
+		k.labels = s.Labels.String()
 	}
 	if on, ok := p.shelves[k]; ok {
 		return on
