@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"runtime"
 	"sync"
 	"testing"
@@ -89,15 +88,5 @@ func (s *stand) Fatalf(format string, args ...any) {
 // Skip fails too: there is nothing to be done without.
 func (s *stand) Skip(args ...any) { s.Fatal(args...) }
 
-func (s *stand) TempDir() string {
-	dir, err := os.MkdirTemp("", "metallb-")
-	if err != nil {
-		s.Fatal(err)
-	}
-	s.Cleanup(func() {
-		if err := os.RemoveAll(dir); err != nil {
-			s.note(err)
-		}
-	})
-	return dir
-}
+// TempDir makes a folder that the next Start removes if this process is killed.
+func (s *stand) TempDir() string { return stateDir(s) }
