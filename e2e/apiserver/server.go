@@ -103,7 +103,7 @@ func start(t testing.TB, programs, dir string, cert *certificate) (*rest.Config,
 	api, err := launch(t, dir, filepath.Join(programs, "kube-apiserver"),
 		"--etcd-servers="+etcdURL,
 		"--bind-address=127.0.0.1", fmt.Sprintf("--secure-port=%d", ports[1]),
-		"--endpoint-reconciler-type=none",
+		"--endpoint-reconciler-type=none", "--advertise-address=127.0.0.1", // else it looks for a default route
 		"--tls-cert-file="+cert.certFile, "--tls-private-key-file="+cert.keyFile,
 		"--token-auth-file="+cert.tokenFile, "--authorization-mode=RBAC",
 		"--service-account-issuer=https://kubernetes.default.svc",

@@ -25,6 +25,7 @@ type bench struct {
 }
 
 var benches = []bench{
+	{"allocate", "2,000 Services that wait for a pool, side by side with a bare loop that patches as many; 2,000 that arrive; one among 10,000; RUNS=<n> rounds", allocate},
 	{"announce", "from the creation of a Service to its address, its routes, its first answer, and back", announce},
 	{"bfd-failover", "from the failure of a node to its next hop gone from the routers, and what a stream loses", failover},
 	{"frr", "one change and a full load, side by side with frr-reload.py", benchFRR},

@@ -82,6 +82,9 @@ type Cluster struct {
 	// endpoints gets changes of EndpointSlices in its place where the process
 	// is a StatusWriter: no status depends on them. Capacity 1.
 	endpoints chan struct{}
+	// news gets changes of Services in its place where the process is a
+	// StatusWriter, but for those that it writes itself. Capacity 1.
+	news chan struct{}
 
 	mu       sync.Mutex
 	snapshot *intent.Snapshot // of the last Read; nil before
@@ -106,12 +109,13 @@ func New(cfg *rest.Config, o Options) (*Cluster, error) {
 		return nil, fmt.Errorf("open cluster: %w", err)
 	}
 	scheme := Scheme()
-	var endpoints chan struct{}
+	var endpoints, news chan struct{}
 	if o.StatusWriter {
-		endpoints = make(chan struct{}, 1)
+		endpoints, news = make(chan struct{}, 1), make(chan struct{}, 1)
 	}
 	c := &Cluster{
 		endpoints: endpoints,
+		news:      news,
 		options:   o,
 		changed:   make(chan struct{}, 1),
 		synced:    make(chan struct{}),
@@ -171,12 +175,17 @@ func (c *Cluster) Namespace() string { return c.options.Namespace }
 // can matter. Changes in quick succession are one value. ConfigurationStates have
 // a signal of their own, StatesChanged, of which a speaker gets what concerns its
 // own object alone; another node's links are told here. EndpointSlices have one
-// for a StatusWriter, EndpointsChanged.
+// for a StatusWriter, EndpointsChanged, and Services, ServicesChanged.
 func (c *Cluster) Changed() <-chan struct{} { return c.changed }
 
 // EndpointsChanged receives a value after an EndpointSlice has changed since the
 // value before. It is nil where Changed tells of them.
 func (c *Cluster) EndpointsChanged() <-chan struct{} { return c.endpoints }
+
+// ServicesChanged receives a value after a Service has changed since the value
+// before, and not by WriteServiceStatus: who calls that knows. It is nil where
+// Changed tells of them.
+func (c *Cluster) ServicesChanged() <-chan struct{} { return c.news }
 
 // Read returns what the cluster says now. As long as nothing has changed it is
 // the same pointer, and in a new Snapshot the slices and maps of kinds without a

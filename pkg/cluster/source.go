@@ -126,6 +126,7 @@ func (c *Cluster) addOthers() {
 	c.services = add(c, "Service", &corev1.Service{}, func() client.ObjectList { return &corev1.ServiceList{} }, c.trimService, kind[service]{
 		into:    func(s *intent.Snapshot, all []service) { s.Services = all },
 		objects: collection[service]{compare: byNamespace[service], same: sameService, writes: c.options.StatusWriter},
+		signal:  c.news,
 	})
 	if c.options.Node != "" {
 		c.addServiceBGPStatuses()
@@ -261,6 +262,16 @@ func (k *kind[T]) find(name string) client.Object {
 func (k *kind[T]) take(answer client.Object) {
 	kept := k.trim(answer)
 	k.update(func(c *collection[T]) change { return c.putWritten(kept) })
+}
+
+// learn is take without a signal: who wrote knows what is new.
+func (k *kind[T]) learn(answer client.Object) {
+	kept := k.trim(answer)
+	k.cluster.mu.Lock()
+	defer k.cluster.mu.Unlock()
+	if k.objects.putWritten(kept) == visible {
+		k.dirty = true
+	}
 }
 
 // update runs change on the collection and signals what came of it.

@@ -39,7 +39,7 @@ var ErrOutdated = errors.New("the object has changed meanwhile")
 // WriteServiceStatus makes the Service's status, and the annotation that names
 // its pool, what want says, in one request. It reports whether anything had to
 // be written. svc is the object in the Snapshot. The answer is in the Snapshot
-// that the next Read returns.
+// that the next Read returns; ServicesChanged does not tell of it.
 func (c *Cluster) WriteServiceStatus(ctx context.Context, svc *corev1.Service, want status.Service) (bool, error) {
 	latest, err := current(c, c.services, svc)
 	if err != nil {
@@ -53,7 +53,7 @@ func (c *Cluster) WriteServiceStatus(ctx context.Context, svc *corev1.Service, w
 	if err := c.patch(ctx, answer, svc, types.StrategicMergePatchType, patch); err != nil {
 		return false, fmt.Errorf("write status of Service %s: %w", keyOf(svc), err)
 	}
-	c.services.take(answer)
+	c.services.learn(answer)
 	return true, nil
 }
 

@@ -111,10 +111,18 @@ func (c *Controller) waitSynced(ctx context.Context) bool {
 func (c *Controller) loop(ctx context.Context) {
 	for {
 		retry := c.pass(time.Now())
+		fold := c.writer.fold()
 		for wait := true; wait; {
+			services, written := fold.let(c.cluster.ServicesChanged(), c.writer.wake)
 			select {
 			case <-ctx.Done():
 				return
+			case <-fold.urgent:
+				fold.urgent = nil
+			case <-fold.other:
+				fold.other = nil
+			case <-fold.limit:
+				fold.urgent, fold.other = nil, nil
 			case <-c.cluster.StatesChanged():
 				wake(c.announced.work)
 				wait = !c.heard()
@@ -126,7 +134,9 @@ func (c *Controller) loop(ctx context.Context) {
 				wait = false
 			case <-c.cluster.Changed():
 				wait = false
-			case <-c.writer.wake:
+			case <-services:
+				wait = false
+			case <-written:
 				wait = false
 			case <-retry:
 				wait = false

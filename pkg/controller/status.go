@@ -167,16 +167,7 @@ func (s *statusWriter) prune(now time.Time) time.Time {
 
 // objects returns the writes that objects of users' kinds need.
 func (s *statusWriter) objects(v view, now time.Time) []write {
-	r := round{
-		now:      now,
-		findings: status.ByObject(append(configFindings(v.intent), s.check(v.intent)...)),
-		reports:  status.NewReports(v.snapshot.States),
-		peers:    map[string]*intent.Peer{},
-		view:     v,
-	}
-	for _, p := range v.intent.Peers {
-		r.peers[p.Name] = p
-	}
+	r := s.newRound(v, now)
 	s.extras.offer(v.snapshot.Extras, r.findings[intent.ExtrasRef], r.reports.Refused(intent.ExtrasRef), now)
 	var all []write
 	for _, obj := range userObjects(v.snapshot) {
@@ -251,6 +242,20 @@ type round struct {
 	reports  *status.Reports
 	peers    map[string]*intent.Peer
 	view     view
+}
+
+func (s *statusWriter) newRound(v view, now time.Time) *round {
+	r := &round{
+		now:      now,
+		findings: status.ByObject(append(configFindings(v.intent), s.check(v.intent)...)),
+		reports:  status.NewReports(v.snapshot.States),
+		peers:    map[string]*intent.Peer{},
+		view:     v,
+	}
+	for _, p := range v.intent.Peers {
+		r.peers[p.Name] = p
+	}
+	return r
 }
 
 // want returns what obj's status is to be.

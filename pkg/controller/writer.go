@@ -75,7 +75,8 @@ type writer struct {
 	mu     sync.Mutex
 	ready  *sync.Cond
 	jobs   map[intent.Key]*job
-	queues map[bool][]intent.Key // by urgent
+	queues map[bool][]intent.Key  // by urgent
+	rooms  map[bool]chan struct{} // by urgent; see fold
 	wrote  map[intent.Key]time.Time
 	fresh  []*job // to be queued at the end of the pass
 	pass   uint64
@@ -87,7 +88,7 @@ type writer struct {
 func newWriter(c *cluster.Cluster, o Options) *writer {
 	w := &writer{
 		cluster: c, options: o, wake: make(chan struct{}, 1),
-		jobs: map[intent.Key]*job{}, queues: map[bool][]intent.Key{}, wrote: map[intent.Key]time.Time{},
+		jobs: map[intent.Key]*job{}, queues: map[bool][]intent.Key{}, rooms: map[bool]chan struct{}{}, wrote: map[intent.Key]time.Time{},
 	}
 	w.ready = sync.NewCond(&w.mu)
 	return w
@@ -238,6 +239,7 @@ func (w *writer) take(urgent bool) *job {
 		for len(w.queues[urgent]) > 0 && !w.ended && !w.open {
 			key := w.queues[urgent][0]
 			w.queues[urgent] = w.queues[urgent][1:]
+			w.tellRoom(urgent)
 			if j := w.jobs[key]; j != nil && j.state == queued && j.urgent == urgent {
 				j.state = writing
 				copied := *j

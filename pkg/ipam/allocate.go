@@ -124,6 +124,9 @@ func (p *pass) reset() {
 		q.v4.reset()
 		q.v6.reset()
 	}
+	for _, on := range p.shelves {
+		clear(on.spent)
+	}
 }
 
 // survivor returns the first address that Service i had or remembers and may have
@@ -160,23 +163,29 @@ func (p *pass) give(i int32) *refusal {
 	if len(s.Requested) > 0 {
 		return p.giveRequested(i)
 	}
-	pools, r := p.candidates(s)
-	if r != nil && r.reason != NoPool {
-		return r
+	on := p.shelfOf(s)
+	if on.none != nil && on.none.reason != NoPool {
+		return on.none
 	}
 	before := p.poolsLeft(i)
 	for _, families := range wishes(s) {
-		for _, q := range slices.Concat(before, pools) {
-			if addrs := p.pick(i, q, families); addrs != nil {
-				p.hold(i, q, addrs...)
-				return nil
+		pools := on.pools
+		if s.Sharing == nil { // else one that is full may have an address to share
+			pools = on.left(families)
+		}
+		for _, from := range [][]*pool{before, pools} {
+			for _, q := range from {
+				if addrs := p.pick(i, q, families); addrs != nil {
+					p.hold(i, q, addrs...)
+					return nil
+				}
 			}
 		}
 	}
-	if r != nil {
-		return r
+	if on.none != nil {
+		return on.none
 	}
-	return &refusal{short: pools} // told when nothing is given any more
+	return &refusal{short: on} // told when nothing is given any more
 }
 
 func (p *pass) giveRequested(i int32) *refusal {

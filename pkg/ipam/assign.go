@@ -73,7 +73,7 @@ func (p *pass) outcome(i int, o *Outcome) {
 	}
 	if r := st.refusal; r != nil {
 		if r.short != nil {
-			r = exhausted(s, r.short)
+			r = r.short.exhausted(s)
 		}
 		o.Reason, o.Message = r.reason, r.message()
 	}

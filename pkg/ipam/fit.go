@@ -21,7 +21,7 @@ type refusal struct {
 	reason       intent.Reason
 	fact, advice string
 
-	short []*pool // instead of all that: the pools that have not enough
+	short *shelf // instead of all that: the pools that have not enough
 }
 
 func refuse(reason intent.Reason, fact, advice string) *refusal {

@@ -28,6 +28,9 @@ type pass struct {
 	spans  []span  // of all pools, ascending
 	pinned []*pool // give addresses unasked, have an allocation; in order
 	open   []*pool // give addresses unasked, have none; in order
+	// labelled: some pool has serviceSelectors.
+	labelled bool
+	shelves  map[shelfKey]*shelf
 
 	// holders has only Services that may share for each address, once claims are
 	// settled.
@@ -91,6 +94,7 @@ func newPass(in *intent.Intent, now time.Time) *pass {
 		for _, r := range q.Ranges {
 			p.spans = append(p.spans, span{r, q})
 		}
+		p.labelled = p.labelled || q.Allocation != nil && len(q.Allocation.ServiceSelectors) > 0
 		switch {
 		case !q.AutoAssign:
 		case q.Allocation != nil:

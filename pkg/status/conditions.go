@@ -4,7 +4,6 @@ package status
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -132,12 +131,18 @@ func condition(kind string, status metav1.ConditionStatus, reason intent.Reason,
 	return metav1.Condition{Type: kind, Status: status, Reason: string(reason), Message: bounded(message, maxMessage)}
 }
 
-// texts joins the findings' texts, each once.
+// texts joins the findings' texts, each once, as many as a message can hold.
 func texts(findings []intent.Finding) string {
 	var all []string
+	seen, size := map[string]bool{}, 0
 	for _, f := range findings {
-		if t := f.Text(); !slices.Contains(all, t) {
+		if t := f.Text(); !seen[t] {
+			seen[t] = true
 			all = append(all, t)
+			size += len(t)
+		}
+		if size > maxMessage {
+			break
 		}
 	}
 	return strings.Join(all, "; ")
