@@ -142,6 +142,7 @@ func newManager(cfg *rest.Config, log logr.Logger, f *flags, lease *cluster.Leas
 		Scheme:                        cluster.Scheme(),
 		Logger:                        log,
 		LeaderElection:                lease != nil,
+		LeaderElectionID:              name, // in metrics
 		LeaderElectionReleaseOnCancel: true, // run ends when the manager does
 		LeaseDuration:                 new(leaseDuration),
 		RenewDeadline:                 new(renewDeadline),

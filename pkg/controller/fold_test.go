@@ -8,6 +8,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
+
 	"metallb.io/metallb-frr/pkg/intent"
 )
 
@@ -38,8 +40,9 @@ func TestFold(t *testing.T) {
 			w := newWriter(nil, Options{})
 			w.begin(time.Now())
 			for i := range test.urgent + test.other {
-				w.offer(job{key: intent.Key{Name: fmt.Sprint(i)}, urgent: i < test.urgent})
+				w.offer(job{key: intent.Key{Name: fmt.Sprint(i)}, svc: &corev1.Service{}, urgent: i < test.urgent})
 			}
+			w.end(time.Now())
 			f := w.fold()
 			services, written := f.let(changed, ended)
 			if (services != nil) != test.services || (written != nil) != test.written {
@@ -73,8 +76,9 @@ func TestFoldEnds(t *testing.T) {
 		w := newWriter(nil, Options{})
 		w.begin(time.Now())
 		for i := range urgentWrites + 1 {
-			w.offer(job{key: intent.Key{Name: fmt.Sprint(i)}, urgent: true})
+			w.offer(job{key: intent.Key{Name: fmt.Sprint(i)}, svc: &corev1.Service{}, urgent: true})
 		}
+		w.end(time.Now())
 		f := w.fold()
 		select {
 		case <-f.urgent:
