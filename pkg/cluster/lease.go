@@ -49,7 +49,17 @@ func NewLease(cfg *rest.Config, namespace, name string, term time.Duration) (*Le
 	return &Lease{Interface: lock, term: term}, nil
 }
 
-// Create and Update are what leader election calls.
+// Get, Create and Update are what leader election calls.
+
+// Get returns what the API server has of the Lease. Where another holds it, this
+// process does not any more, whatever its term.
+func (l *Lease) Get(ctx context.Context) (*resourcelock.LeaderElectionRecord, []byte, error) {
+	r, raw, err := l.Interface.Get(ctx)
+	if err == nil && r.HolderIdentity != l.Identity() {
+		l.set(time.Time{})
+	}
+	return r, raw, err
+}
 
 // Create makes the Lease, held by this process.
 func (l *Lease) Create(ctx context.Context, r resourcelock.LeaderElectionRecord) error {

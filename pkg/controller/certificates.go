@@ -63,9 +63,9 @@ func (c *Certificates) run(ctx context.Context) {
 			wait, retry = retry, min(2*retry, lastRetry)
 		} else {
 			retry = firstRetry
-		}
-		if c.next != nil {
-			wait = min(wait, time.Until(c.due))
+			if c.next != nil {
+				wait = min(wait, time.Until(c.due))
+			}
 		}
 		select {
 		case <-ctx.Done():

@@ -158,6 +158,7 @@ func (c *Controller) heard() bool {
 // pass decides everything anew and hands over what differs. The channel it
 // returns tells when a failed write is due again; it may be nil.
 func (c *Controller) pass(now time.Time) <-chan time.Time {
+	c.writer.forget() // before the Read, which shows it
 	snapshot := c.cluster.Read()
 	if snapshot != c.snapshot {
 		c.intent = intent.Resolve(c.intent, snapshot)

@@ -20,7 +20,10 @@ type fold struct {
 func (w *writer) fold() fold {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	f := fold{urgent: w.full(true), other: w.full(false)}
+	f := fold{urgent: w.full(true)}
+	if !w.blocked { // for the end of an urgent write, which is not to be held back
+		f.other = w.full(false)
+	}
 	if f.urgent != nil || f.other != nil {
 		f.limit = time.After(foldLimit)
 	}

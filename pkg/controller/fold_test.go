@@ -11,6 +11,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"metallb.io/metallb-frr/pkg/intent"
+	"metallb.io/metallb-frr/pkg/status"
 )
 
 // open reports whether the channel has been closed, or is none.
@@ -40,7 +41,7 @@ func TestFold(t *testing.T) {
 			w := newWriter(nil, Options{})
 			w.begin(time.Now())
 			for i := range test.urgent + test.other {
-				w.offer(job{key: intent.Key{Name: fmt.Sprint(i)}, svc: &corev1.Service{}, urgent: i < test.urgent})
+				w.offer(job{key: intent.Key{Name: fmt.Sprint(i)}, svc: &corev1.Service{}, want: status.Service{Pool: "a"}, urgent: i < test.urgent})
 			}
 			w.end(time.Now())
 			f := w.fold()
@@ -76,7 +77,7 @@ func TestFoldEnds(t *testing.T) {
 		w := newWriter(nil, Options{})
 		w.begin(time.Now())
 		for i := range urgentWrites + 1 {
-			w.offer(job{key: intent.Key{Name: fmt.Sprint(i)}, svc: &corev1.Service{}, urgent: true})
+			w.offer(job{key: intent.Key{Name: fmt.Sprint(i)}, svc: &corev1.Service{}, want: status.Service{Pool: "a"}, urgent: true})
 		}
 		w.end(time.Now())
 		f := w.fold()

@@ -8,6 +8,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
+	"metallb.io/metallb-frr/pkg/api/v1beta1"
 	"metallb.io/metallb-frr/pkg/intent"
 	"metallb.io/metallb-frr/pkg/ipam"
 	"metallb.io/metallb-frr/pkg/status"
@@ -32,6 +33,7 @@ func (l leaving) add(a netip.Addr, key intent.Key) {
 // another waits itself, as when two Services change places, a job that leaves
 // addresses writes that much. Called with the lock held, at the end of a pass.
 func (w *writer) block() {
+	w.blocked = false
 	left := leaving{}
 	for key, j := range w.jobs {
 		j.leaves(w.pass, func(a netip.Addr) { left.add(a, key) })
@@ -53,6 +55,7 @@ func (w *writer) block() {
 	for j, by := range behind {
 		if other := w.jobs[by]; other != nil && behind[other] == (intent.Key{}) || !j.leave(left) {
 			j.state, j.blocked = waiting, true
+			w.blocked = true
 		}
 	}
 }
@@ -74,7 +77,7 @@ func (j *job) leaves(pass uint64, yield func(netip.Addr)) {
 	}
 	each(has)
 	each(j.maybe)
-	if j.state == writing {
+	if j.state == writing || j.state == landed {
 		each(j.want.Addresses)
 	}
 }
@@ -99,7 +102,11 @@ func (j *job) leave(left leaving) bool {
 	}
 	want := status.Service{Addresses: keeps, Remember: j.want.Remember}
 	if len(keeps) > 0 {
+		present := j.svc.Status.Conditions // of which the claim's age counts
 		want.Pool, want.SharedAs = j.want.Pool, j.want.SharedAs
+		want.Condition = status.Find(present, v1beta1.ConditionAddressAssigned)
+		want.Conflict = status.Find(present, v1beta1.ConditionAddressConflict)
+		want.Announced = status.Find(present, v1beta1.ConditionAnnounced)
 	}
 	j.outcome = ipam.Outcome{Service: j.key, Cleared: j.outcome.Cleared}
 	j.want = want // the next pass decides the rest anew

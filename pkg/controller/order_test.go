@@ -49,6 +49,7 @@ func (w *writes) shows(name, addrs string) {
 // in the same form.
 func (w *writes) decides(wants ...string) (written string) {
 	w.t.Helper()
+	w.forget()
 	w.has()
 	w.begin(w.now)
 	for _, want := range wants {

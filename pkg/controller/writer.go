@@ -5,6 +5,7 @@ package controller
 import (
 	"context"
 	"errors"
+	"maps"
 	"net/http"
 	"net/netip"
 	"slices"
@@ -47,6 +48,7 @@ type job struct {
 	state   jobState
 	decided []netip.Addr // by the last pass that offered it, also while it writes what one before wanted
 	blocked bool         // waiting for others to leave its addresses
+	again   bool         // a pass has offered it while it was being written
 	// maybe are addresses that writes may have given it although they failed: until
 	// the Service is seen to have changed, or no request can be under way any more.
 	maybe    []netip.Addr
@@ -61,6 +63,7 @@ type jobState uint8
 const (
 	queued jobState = iota
 	writing
+	landed  // written; a Read made before does not show it
 	waiting // until due, or until the Service changes
 )
 
@@ -83,6 +86,8 @@ type writer struct {
 	open   bool      // a pass is: what it has not decided yet is not written
 	now    time.Time // of the pass
 	ended  bool
+	// blocked: some jobs wait for others to leave their addresses.
+	blocked bool
 }
 
 func newWriter(c *cluster.Cluster, o Options) *writer {
@@ -94,15 +99,24 @@ func newWriter(c *cluster.Cluster, o Options) *writer {
 	return w
 }
 
-// assumed returns the addresses that are being written, or may have been: they
-// count although no Snapshot shows them. seen are the Services of the Snapshot,
+// forget drops the jobs whose writes the next Read shows. What lands after it is kept
+// until the pass that begins with that Read is over: it may have seen neither the
+// write's end nor its result.
+func (w *writer) forget() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	maps.DeleteFunc(w.jobs, func(_ intent.Key, j *job) bool { return j.state == landed })
+}
+
+// assumed returns the addresses that are being written, were a moment ago, or may have
+// been: they count although the Snapshot may not show them. seen are its Services,
 // sorted.
 func (w *writer) assumed(seen []*corev1.Service, now time.Time) map[intent.Key][]netip.Addr {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	var all map[intent.Key][]netip.Addr
 	for key, j := range w.jobs {
-		if j.maybe != nil && (j.until.Before(now) || find(seen, key) != j.svc) {
+		if j.maybe != nil && (j.until.Before(now) || objectOf(seen, key) != j.svc) {
 			j.maybe = nil
 		}
 		addrs := j.want.Addresses
@@ -120,17 +134,6 @@ func (w *writer) assumed(seen []*corev1.Service, now time.Time) map[intent.Key][
 	return all
 }
 
-// find returns the Service of that key, or nil.
-func find(sorted []*corev1.Service, key intent.Key) *corev1.Service {
-	at, ok := slices.BinarySearchFunc(sorted, key, func(svc *corev1.Service, key intent.Key) int {
-		return intent.Key{Namespace: svc.Namespace, Name: svc.Name}.Compare(key)
-	})
-	if !ok {
-		return nil
-	}
-	return sorted[at]
-}
-
 // begin opens a pass. Until its end nothing new is written.
 func (w *writer) begin(now time.Time) {
 	w.mu.Lock()
@@ -139,14 +142,16 @@ func (w *writer) begin(now time.Time) {
 	w.now, w.open = now, true
 }
 
-// offer takes a write. One that is under way is left alone: its end wakes the
-// loop, which offers again what is still to be done.
+// offer takes a write, unless it would change nothing. One that is under way is left
+// alone: its end wakes the loop, which offers again what is still to be done.
 func (w *writer) offer(next job) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	next.pass, next.decided = w.pass, next.want.Addresses
 	j := w.jobs[next.key]
 	switch {
+	case j == nil && next.want.Same(next.svc):
+		return
 	case j == nil:
 		if last, ok := w.wrote[next.key]; ok && !next.urgent {
 			next.state, next.due = waiting, last.Add(writeInterval)
@@ -157,11 +162,11 @@ func (w *writer) offer(next job) {
 			w.fresh = append(w.fresh, j)
 		}
 		return
-	case j.state == writing:
-		j.pass, j.decided = w.pass, next.decided
+	case j.state == writing || j.state == landed:
+		j.pass, j.decided, j.again = w.pass, next.decided, true
 		return
 	}
-	changed, promoted := j.svc != next.svc, next.urgent && !j.urgent
+	changed, promoted, demoted := j.svc != next.svc, next.urgent && !j.urgent, j.urgent && !next.urgent
 	if !changed && next.outcome.Cleared == "" && next.clears() {
 		next.outcome.Cleared = j.outcome.Cleared // the pass takes for granted what is to be written
 	}
@@ -172,7 +177,7 @@ func (w *writer) offer(next job) {
 	case j.state == waiting && (retry || promoted):
 		j.state, j.blocked = queued, false
 		w.fresh = append(w.fresh, j)
-	case j.state == queued && promoted:
+	case j.state == queued && (promoted || demoted):
 		w.fresh = append(w.fresh, j) // the key left in the other queue finds nothing to do
 	}
 }
@@ -192,10 +197,10 @@ func (w *writer) end(now time.Time) time.Time {
 	var next time.Time
 	for key, j := range w.jobs {
 		switch {
-		case j.state == writing:
+		case j.state == writing || j.state == landed:
 		case j.pass != w.pass && j.maybe != nil:
-			j.state, j.blocked, j.due = waiting, false, j.until
-			next = earlier(next, j.due)
+			j.state, j.blocked = waiting, false
+			next = earlier(next, j.until)
 		case j.pass != w.pass:
 			delete(w.jobs, key)
 		case j.blocked: // the write of who leaves its addresses makes the next pass
@@ -262,26 +267,29 @@ func (w *writer) write(ctx context.Context, j job) {
 		w.options.Client.UpdateErrors.Inc()
 		report(ctx, w.options.Log, err, "write of a Service failed", "service", j.key.String())
 	}
-	w.done(j.key, wrote, err)
-	if wrote || err != nil {
-		select {
-		case w.wake <- struct{}{}:
-		default:
-		}
+	if w.done(j.key, wrote, err) {
+		wake(w.wake)
 	}
 }
 
-// done notes how a write ended.
-func (w *writer) done(key intent.Key, wrote bool, err error) {
+// done notes how a write ended, and reports whether there is to be a pass for it.
+func (w *writer) done(key intent.Key, wrote bool, err error) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	j := w.jobs[key]
-	if wrote {
+	again := j.again
+	j.again = false
+	switch {
+	case wrote:
 		w.wrote[key] = time.Now()
-	}
-	if err == nil {
+		j.state = landed
+		return true
+	case err == nil && j.maybe != nil: // it says nothing of the write before
+		j.state, j.due = waiting, j.until
+		return true
+	case err == nil:
 		delete(w.jobs, key)
-		return
+		return again
 	}
 	j.state = waiting
 	j.due = time.Now().Add(min(firstRetry<<min(j.failures, 16), lastRetry))
@@ -290,6 +298,7 @@ func (w *writer) done(key intent.Key, wrote bool, err error) {
 		j.maybe = append(slices.Clone(j.maybe), j.want.Addresses...)
 		j.until = time.Now().Add(requestLimit)
 	}
+	return true
 }
 
 // refused reports whether err says that the write did not happen, as opposed to
