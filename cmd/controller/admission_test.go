@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"encoding/pem"
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 	"syscall"
@@ -17,6 +18,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
@@ -33,7 +35,10 @@ func TestAdmission(t *testing.T) {
 	from := time.Now()
 	second := freePort(t)
 	h.create(&corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "n1"}}) // where peers meet
-	a, b := h.replica(h.port), h.replica(second)
+	if out, err := h.kubectl("", "create", "deployment", "controller", "--image=controller"); err != nil {
+		t.Fatal(err, out)
+	}
+	a, b := h.replica(h.port, "--deployment=controller"), h.replica(second, "--deployment=controller")
 	h.refused(said(a, b))
 	t.Logf("the first refusal comes %v after the start of both replicas", time.Since(from).Round(time.Millisecond))
 
@@ -76,6 +81,12 @@ func TestAdmission(t *testing.T) {
 		}
 	}
 	h.bothServe(a, b, second)
+
+	uid, err := h.kubectl("", "get", "deployment", "controller", "-o", "jsonpath={.metadata.uid}")
+	want := []metav1.OwnerReference{{APIVersion: "apps/v1", Kind: "Deployment", Name: "controller", UID: types.UID(uid)}}
+	if got := h.certificate().OwnerReferences; err != nil || !reflect.DeepEqual(got, want) {
+		t.Errorf("the Secret goes with %+v, want %+v, %v", got, want, err)
+	}
 }
 
 // bothServe the same certificate, which is what the Secret and the configuration

@@ -116,6 +116,8 @@ func TestValuesTakeEffect(t *testing.T) {
 		"controller.enabled=false":     "Deployment",
 		"speaker.tolerateMaster=false": "node-role.kubernetes.io",
 		"speaker.wanConfig=null":       "--ml-wan-config",
+		"tls=null":                     "--tls-",
+		"tls.minVersion=null":          "--tls-",
 	} {
 		if out, err := render(t, set); err != nil || strings.Contains(out, not) {
 			t.Errorf("--set %s: %q is in the rendering, or %v", set, not, err)
@@ -160,7 +162,12 @@ func TestWhatCannotBeMetIsRefusedByName(t *testing.T) {
 		"frrk8s.enabled=true":                                       "frrk8s.enabled",
 		"speaker.frr.enabled=false":                                 "speaker.frr.enabled is false",
 		"prometheus.serviceMonitor.enabled=true":                    "prometheus.serviceMonitor.enabled is true",
-		"tls.minVersion=VersionTLS12":                               "tls.minVersion",
+		"tls.minVersion=VersionTLS11":                               "/tls/minVersion",
+		"tls.minimum=VersionTLS12":                                  "minimum",
+		"tls.curvePreferences=X25519":                               "/tls/curvePreferences",
+		"tls.cipherSuites=TLS_AES_128_GCM_SHA256":                   "tls.cipherSuites is set and tls.minVersion is not VersionTLS12",
+		"tls.speakerMetricsTLSSecret=x":                             "tls.speakerMetricsTLSSecret is \"x\"",
+		"tls.controllerMetricsTLSSecret=x":                          "tls.controllerMetricsTLSSecret is \"x\"",
 		"configInline.peers=x":                                      "configInline",
 		"speaker.logLevle=debug":                                    "logLevle",
 		"speaker.logLevel=loud":                                     "/speaker/logLevel",
@@ -221,9 +228,13 @@ func TestManifestsAreTheChartsDefaultRendering(t *testing.T) {
 }
 
 // What takes a node out of service is told to both programs: the speakers act on
-// it, and the controller names the nodes that announce.
-func TestBothProgramsKnowWhatTakesANodeOutOfService(t *testing.T) {
+// it, and the controller names the nodes that announce. TLS is served by both.
+func TestWhatBothProgramsAreTold(t *testing.T) {
 	for set, want := range map[string]string{
+		"tls.minVersion=VersionTLS12": "--tls-min-version=VersionTLS12\n",
+		"tls.minVersion=VersionTLS12,tls.cipherSuites=TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384": "--tls-cipher-suites=TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384\n",
+		`tls.curvePreferences=29\,24`:  "--tls-curve-preferences=29,24\n",
+		"tls.curvePreferences=24":      "--tls-curve-preferences=24\n",
 		"speaker.ignoreExcludeLB=true": "--ignore-exclude-lb=true\n",
 		"speaker.drainOn={cordon}":     "--drain-on=cordon\n",
 	} {

@@ -90,6 +90,8 @@ func TestWebhookValues(t *testing.T) {
 		{"controller.disableCertRotation=true", []string{
 			config, "--disable-cert-rotation=true\n", "secretName: metallb-webhook-cert\n          optional: true\n", "mountPath: /tmp/k8s-webhook-server/serving-certs\n",
 		}, []string{rights, "[metallb-webhook-cert]"}},
+		{"controller.webhookMode=null", []string{config, "--webhook-mode=enabled\n", rights}, nil},
+		{"crds.validationFailurePolicy=null", []string{"failurePolicy: Ignore\n"}, nil},
 		{"prometheus.metricsPort=0", []string{"- name: webhook-server\n          containerPort: 9443\n"}, []string{"name: metricshttps"}},
 	} {
 		out, err := render(t, row.set)
@@ -111,6 +113,40 @@ func TestWebhookValues(t *testing.T) {
 		value, _, _ := strings.Cut(set[strings.LastIndex(set, ".")+1:], "=")
 		if out, err := render(t, set); err == nil || !strings.Contains(out, value) {
 			t.Errorf("--set %s: %v\n%s", set, err, out)
+		}
+	}
+}
+
+// TestNotes say that Services get addresses where a controller gives them, and
+// what the speakers want where none makes their Secret.
+func TestNotes(t *testing.T) {
+	const addresses, deployment, secret = "now gets an address of pool web", "deploy/controller", "wait for Secret anyname-metallb-memberlist"
+	for _, row := range []struct {
+		set       string
+		want, not []string
+	}{
+		{"controller.webhookMode=enabled", []string{addresses, deployment}, []string{secret}},
+		{"controller.webhookMode=disabled", []string{addresses, deployment}, []string{secret}},
+		{"controller.webhookMode=null", []string{addresses, deployment}, []string{secret}},
+		{"controller.webhookMode=onlywebhook", []string{deployment, secret}, []string{addresses}},
+		{"controller.webhookMode=onlywebhook,speaker.memberlist.enabled=false", []string{deployment}, []string{addresses, "wait for Secret"}},
+		{"controller.enabled=false", []string{secret}, []string{addresses, deployment}},
+		{"controller.enabled=false,speaker.secretName=own", []string{"wait for Secret own"}, []string{addresses}},
+	} {
+		out, err := helm(t, "install", "anyname", "metallb", "--namespace", "metallb-system", "--dry-run=client", "--set", row.set)
+		_, notes, found := strings.Cut(out, "\nNOTES:\n")
+		if err != nil || !found {
+			t.Errorf("--set %s: no notes, %v\n%s", row.set, err, out)
+		}
+		for _, want := range row.want {
+			if !strings.Contains(notes, want) {
+				t.Errorf("--set %s: no %q in the notes:\n%s", row.set, want, notes)
+			}
+		}
+		for _, not := range row.not {
+			if strings.Contains(notes, not) {
+				t.Errorf("--set %s: %q is in the notes", row.set, not)
+			}
 		}
 	}
 }

@@ -15,8 +15,18 @@ import (
 	"metallb.io/metallb-frr/pkg/cluster"
 )
 
-// WebhookPath is the one path at which objects of all kinds are asked about.
-const WebhookPath = "/validate-metallb-io"
+// webhookPaths are where objects of all kinds are asked about: at ours, and at
+// MetalLB's six, whose webhooks can be left in the configuration, as by kubectl apply
+// over one that kubectl create or helm made.
+var webhookPaths = []string{
+	"/validate-metallb-io",
+	"/validate-metallb-io-v1beta2-bgppeer",
+	"/validate-metallb-io-v1beta1-ipaddresspool",
+	"/validate-metallb-io-v1beta1-bgpadvertisement",
+	"/validate-metallb-io-v1beta1-l2advertisement",
+	"/validate-metallb-io-v1beta1-community",
+	"/validate-metallb-io-v1beta1-bfdprofile",
+}
 
 // serverRetry is how long after a failure the webhook's server is started again.
 const serverRetry = 5 * time.Second
@@ -110,6 +120,8 @@ func (w *Webhook) serve(ctx context.Context, handler *admission.Webhook) error {
 		}
 	}}}
 	s := webhook.NewServer(o)
-	s.Register(WebhookPath, handler)
+	for _, path := range webhookPaths {
+		s.Register(path, handler)
+	}
 	return s.Start(ctx)
 }

@@ -60,6 +60,17 @@ prometheus.io/port: {{ .root.Values.prometheus.metricsPort | quote }}
 {{- with .root.Values.loadBalancerClass }}
 - --lb-class={{ . }}
 {{- end }}
+{{- with .root.Values.tls }}
+{{- with .minVersion }}
+- --tls-min-version={{ . }}
+{{- end }}
+{{- with .cipherSuites }}
+- --tls-cipher-suites={{ . }}
+{{- end }}
+{{- with .curvePreferences }}
+- --tls-curve-preferences={{ . }}
+{{- end }}
+{{- end }}
 {{- end -}}
 
 {{/* Environment that both programs have. */}}
@@ -107,7 +118,16 @@ prometheus.io/port: {{ .root.Values.prometheus.metricsPort | quote }}
 {{- end }}
 {{- end -}}
 
+{{- define "metallb.webhookMode" -}}
+{{- default "enabled" .Values.controller.webhookMode -}}
+{{- end -}}
+
 {{/* Not empty where the admission webhook is served. */}}
 {{- define "metallb.webhook" -}}
-{{- if and .Values.controller.enabled (ne .Values.controller.webhookMode "disabled") -}}true{{- end -}}
+{{- if and .Values.controller.enabled (ne (include "metallb.webhookMode" .) "disabled") -}}true{{- end -}}
+{{- end -}}
+
+{{/* Not empty where the controller does more than that. */}}
+{{- define "metallb.allocates" -}}
+{{- if and .Values.controller.enabled (ne (include "metallb.webhookMode" .) "onlywebhook") -}}true{{- end -}}
 {{- end -}}
