@@ -142,7 +142,7 @@ var admissionRows = []struct {
 	// The text of each row goes to deploy/docs/differences.md.
 	{"", "An object is not created outside the product's namespace.", same, "", create,
 		strings.Replace(poolOf("a", "192.0.2.0/24"), ownNamespace, "default", 1), "IPAddressPool default/a: resource must be created in metallb-system namespace", ""},
-	{"", "An object outside the product's namespace can be changed and removed.", same, "", update,
+	{"", "An object outside the product's namespace can be changed and removed; what is written is looked at.", "It can, and nothing of it is looked at: it has no effect.", "", update,
 		strings.Replace(poolOf("a", "nonsense"), ownNamespace, "default", 1), "", ""},
 	{"", "An IPAddressPool is compared with the other ones.", same, poolOf("a", "192.0.2.0/24"), create,
 		poolOf("b", "198.51.100.0/24, 192.0.2.128-192.0.2.130"), `IPAddressPool b: spec.addresses[1]: "192.0.2.128-192.0.2.130": overlaps with already defined CIDR 192.0.2.0/24 of IPAddressPool a`, ""},
@@ -170,9 +170,9 @@ var admissionRows = []struct {
 	{"", "A BFDProfile that a BGPPeer names is not removed.", same, bfdOf("b", "{}") + peerOf("p", "peerAddress: 10.0.0.1, bfdProfile: b"), remove, bfdOf("b", "{}"), "failed to delete BFDProfile b, used by BGPPeer p", ""},
 	{"", "A BFDProfile that a BGPPeer names keeps the product's namespace from being removed, until the BGPPeer is gone.", "It goes with the namespace.", bfdOf("b", "{}") + peerOf("p", "peerAddress: 10.0.0.1, bfdProfile: b") +
 		"---\nkind: Namespace\nmetadata: {name: metallb-system, deletionTimestamp: '2026-01-01T00:00:00Z'}\n", remove, bfdOf("b", "{}"), "", ""},
-	{"", "The BFDProfile that a BGPPeer names may come later.", same, "", create, peerOf("p", "peerAddress: 10.0.0.1, bfdProfile: later"), "", "peer p referencing non existing bfd profile later"},
+	{"", "The BFDProfile that a BGPPeer names may come later.", "It may, with a warning.", "", create, peerOf("p", "peerAddress: 10.0.0.1, bfdProfile: later"), "", "peer p referencing non existing bfd profile later"},
 	{"", "The Secret that a BGPPeer names may come later.", same, "", create, peerOf("p", "peerAddress: 10.0.0.1, passwordSecret: {name: later}"), "", ""},
-	{"", "Community aliases may come later.", same, "", create, adOf("x", "{communities: [later]}"), "", "no Community object defines this alias"},
+	{"", "Community aliases may come later.", "They may, with a warning.", "", create, adOf("x", "{communities: [later]}"), "", "no Community object defines this alias"},
 	{"", "Names of pools and peers are not looked at.", "They may come later, with a warning.", "", create, adOf("x", "{ipAddressPools: [later], peers: [later]}"), "", "there is no such BGPPeer"},
 	{"", "disableMP has no effect, with a warning; a BGPPeer that is created with it is not looked at any further.", "It is.", oneNode + peerOf("a", "peerAddress: 10.0.0.1"), create,
 		peerOf("b", "peerAddress: 10.0.0.1, disableMP: true"), "duplicate BGPPeers", "has no effect; remove it"},

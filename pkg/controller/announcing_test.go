@@ -98,7 +98,7 @@ func TestServiceSaysWhereItIsAnnounced(t *testing.T) {
 	a := newAnnouncing(t)
 	stop := a.controller()
 	const overBGP = "192.0.2.0 from n1 over bgp (peers tor1)"
-	a.says("False", "NotReported", "192.0.2.0 not announced over bgp: no speaker has reported a BGP session: tor1 (unknown on n1, n2)")
+	a.says("False", "NotReported", "192.0.2.0 not announced over bgp: no speaker has reported a BGP session: tor1 (unknown on n1, n2); see the speakers' logs")
 	a.report("Established", "")
 	a.says("True", "Announced", overBGP)
 	a.report("Down", "")
@@ -110,7 +110,7 @@ func TestServiceSaysWhereItIsAnnounced(t *testing.T) {
 	a.create(a.endpoints())
 	a.says("True", "Announced", overBGP)
 	a.ready(corev1.ConditionUnknown)
-	a.says("False", "NotReported", "192.0.2.0 not announced over bgp: no speaker has reported a BGP session: tor1 (unknown on n2)")
+	a.says("False", "NotReported", "192.0.2.0 not announced over bgp: no speaker has reported a BGP session: tor1 (unknown on n2); see the speakers' logs")
 	a.ready(corev1.ConditionTrue)
 	a.says("True", "Announced", overBGP)
 	a.remove(a.ad())

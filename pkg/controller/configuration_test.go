@@ -129,7 +129,12 @@ func TestConfigurationStateHasAnOwner(t *testing.T) {
 	f.create(pod)
 	owner := metav1.OwnerReference{APIVersion: "v1", Kind: "Pod", Name: pod.Name, UID: pod.UID}
 	f.controllerAs(cluster.Options{}, func(o *controller.Options) { o.Owner = []metav1.OwnerReference{owner} })
-	f.awaitState(v1beta1.ConfigurationValid, func(s *v1beta1.ConfigurationState) bool {
+	state := f.awaitState(v1beta1.ConfigurationValid, func(s *v1beta1.ConfigurationState) bool {
 		return len(s.OwnerReferences) == 1 && s.OwnerReferences[0] == owner
 	})
+	for _, m := range state.ManagedFields {
+		if m.Manager != "metallb-controller" || m.Operation != metav1.ManagedFieldsOperationApply {
+			t.Errorf("%s (%s) owns %s", m.Manager, m.Operation, m.FieldsV1.GetRawString())
+		}
+	}
 }

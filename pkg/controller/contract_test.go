@@ -4,8 +4,11 @@ package controller
 
 import (
 	"encoding/json"
+	"maps"
 	"os"
+	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -22,6 +25,8 @@ const (
 	bgpstatus = "ServiceBGPStatus"
 	states    = "ConfigurationState"
 	badOnes   = "What a bad configuration does"
+	sharing   = "Sharing an address"
+	webhooks  = "The admission webhook's flags and certificate"
 	metrics   = "Metrics and servers of the controller"
 )
 
@@ -47,10 +52,13 @@ var shownRules = []struct{ section, rule, differs, by string }{
 	{l2status, "It removes what other nodes left behind for the Service.", "What is left behind goes also where the Service is announced by nobody, or by several nodes.", "pkg/speaker.TestServiceL2StatusesOfDeadNodes"},
 	{l2status, "The interfaces are in no order, so that it is written needlessly.", "They are sorted.", "pkg/speaker.TestServiceL2StatusesFollowWhatIsAnnounced"},
 	{bgpstatus, "Each node that means to announce a Service makes one, named bgp-..., with the sorted names of the BGPPeers; it goes when there are none.", same, "pkg/speaker.TestServiceStatusesFollowWhatIsAnnounced"},
-	{bgpstatus, "There are as many as Services times nodes.", "Beyond 5000 in the cluster none are written, and a condition says so; --service-bgp-status=always writes them all the same.", "pkg/speaker.TestServiceStatusesStopAtTheLimit"},
+	{bgpstatus, "There are as many as Services times nodes.", "Beyond 50,000 in the cluster none are written, and a condition says so; --service-bgp-status=always writes them all the same.", "pkg/speaker.TestServiceStatusesStopAtTheLimit"},
 
 	{states, "The controller has one, named controller, and each speaker one, named speaker- and the node, with labels of component and node.", same, "pkg/speaker.TestASpeakersConfigurationStateIsTrueAtAllTimes"},
 	{states, "It is owned by the process's own Pod.", same, "pkg/controller.TestConfigurationStateHasAnOwner"},
+	{states, "The controller's condition is poolReconcilerValid, a speaker's configReconcilerValid.", "These are there, and a speaker has others beside: inService, frrInSync and serviceBGPStatusWritten.", "pkg/speaker.TestASpeakersConfigurationStateIsTrueAtAllTimes"},
+	{states, "They are written by the field owners poolReconciler and configReconciler, with force.", "By metallb-controller and metallb-speaker, with force.", "pkg/controller.TestConfigurationStateHasAnOwner"},
+	{states, "A fault that is not the user's makes the condition False with reason UnknownError.", "It is never written: such a fault is tried again, and is in the log.", "pkg/status.TestConfigurationState"},
 	{states, "Without a condition the result is Unknown.", same, "pkg/speaker.TestLayer2GoesOnWhileFRRHangs"},
 	{states, "A condition that is False with reason ConfigurationError makes the result Invalid, and its message the summary.", same, "pkg/controller.TestConfigurationStateIsTrueAtAllTimes"},
 	{states, "lastTransitionTime is set at each look.", "It is when the condition's status changed, as the Kubernetes API has it; nothing is written without a change.", "pkg/status.TestTransitionTimeMovesWithTheStatusOnly"},
@@ -61,6 +69,13 @@ var shownRules = []struct{ section, rule, differs, by string }{
 	{badOnes, "Back to exactly what was good before, config_stale_bool stays 1.", "It is 0.", "cmd/controller.TestMetricsAreThoseOfTheContract"},
 	{badOnes, "It is looked at again when an object changes, not after a time; what was missing heals what names it when it appears.", same, "pkg/speaker.TestASpeakersConfigurationStateIsTrueAtAllTimes"},
 	{badOnes, "A restart with a bad configuration gives no addresses and announces nothing.", "It goes on with each object's last accepted spec.", "pkg/controller.TestBadEditKeepsTheAcceptedSpecInForce"},
+
+	{sharing, "After 0.16.1: a Service with allow-shared-ip that an L2Advertisement with serviceSelectors selects is not announced in layer 2.", "It is: the Services that share an address have one owner, which serves as many of them as can be.", "pkg/plan.TestSharedAddress"},
+
+	{webhooks, "--webhook-mode, --webhook-secret, --cert-service-name, --disable-cert-rotation and --webhook-http2.", same, "cmd/controller.TestWebhookFlags"},
+	{webhooks, "The certificate is in --cert-dir, where the Secret is mounted; the pod waits for it.", "Nothing is mounted, and nothing else waits: the Secret is read by the API. --cert-dir is read with --disable-cert-rotation only.", "cmd/controller.TestOwnCertificate"},
+	{webhooks, "The controller makes the certificate: the authority for 10 years, the server's for one; it looks every 12 h and renews 90 days ahead.", same, "pkg/controller.TestCertificatesOverTheYears"},
+	{webhooks, "It writes the caBundle into metallb-webhook-configuration and into the conversion of bgppeers, as the field owner MetalLB.", "Into the configuration alone, as metallb-webhook-certificates: no CRD has a conversion webhook.", "cmd/controller.TestOthersApplyTheConfiguration"},
 
 	{metrics, "There is one controller, without leader election.", "There are two, of which one leads; the other has no series config_loaded_bool and config_stale_bool, since there is nothing for it to load.", "cmd/controller.TestMetricsAreThoseOfTheContract"},
 	{metrics, "metallb_allocator_services_allocated_total is registered and never set.", "It counts the Services that have addresses of the pool.", "cmd/controller.TestMetricsAreThoseOfTheContract"},
@@ -82,8 +97,9 @@ func shownRows(t *testing.T) []row.Rule {
 	return rows
 }
 
-// guideLine is a line of the guide's table of pending Services: words and reason.
-var guideLine = regexp.MustCompile("(?m)^\\| `([^`]+)` \\| `(\\w+)` \\| .+ \\|$")
+// guideLine is a line of the guide's table of pending Services: words, one or more,
+// and the reason.
+var guideLine = regexp.MustCompile("(?m)^\\| `([^|]+)` \\| `(\\w+)` \\| .+ \\|$")
 
 // The guide says of each Reason for which a Service has no address what to do, and
 // finds it by words that the event has.
@@ -114,19 +130,20 @@ func TestTheGuideKnowsEachReason(t *testing.T) {
 	if len(said) < 17 {
 		t.Fatalf("only %d Reasons", len(said))
 	}
+	messages := append(slices.Collect(maps.Values(said)), describedFailures(t)...)
 	known := map[string]bool{}
+	var all []string
 	for _, m := range guideLine.FindAllStringSubmatch(section, -1) {
-		words, reason := m[1], m[2]
-		message, there := said[reason]
-		if !there {
+		reason := m[2]
+		if said[reason] == "" {
 			t.Errorf("there is no Reason %s that keeps a Service pending", reason)
 		}
-		if known[reason] {
-			continue // another case of it than the example's
-		}
-		known[reason] = true
-		if !strings.Contains(message, words) {
-			t.Errorf("%s: the guide has the words %q, and the event says: %s", reason, words, message)
+		for _, words := range strings.Split(m[1], "`, `") {
+			all = append(all, words)
+			known[reason] = known[reason] || strings.Contains(said[reason], words)
+			if !slices.ContainsFunc(messages, func(message string) bool { return strings.Contains(message, words) }) {
+				t.Errorf("%s: the guide has the words %q, and no event says so", reason, words)
+			}
 		}
 	}
 	for reason := range said {
@@ -134,4 +151,36 @@ func TestTheGuideKnowsEachReason(t *testing.T) {
 			t.Errorf("the guide does not say what to do about %s: %s", reason, said[reason])
 		}
 	}
+	for _, message := range messages {
+		if !slices.ContainsFunc(all, func(words string) bool { return strings.Contains(message, words) }) {
+			t.Errorf("the guide has no words of the event: %s", message)
+		}
+	}
+}
+
+// failureLine is an event of a Service without an address, as kubectl describe
+// prints it.
+var failureLine = regexp.MustCompile(`(?m)^  Warning  (?:AllocationFailed|LoadBalancerFailed)  \S+  (.+)$`)
+
+// describedFailures are the last such events of TestWhatKubectlDescribeSays.
+func describedFailures(t *testing.T) []string {
+	t.Helper()
+	files, err := filepath.Glob("testdata/describe/*.txtar")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var messages []string
+	for _, path := range files {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if found := failureLine.FindAllStringSubmatch(string(text), -1); len(found) > 0 {
+			messages = append(messages, found[len(found)-1][1])
+		}
+	}
+	if len(messages) < 15 {
+		t.Fatalf("only %d events of Services without an address", len(messages))
+	}
+	return messages
 }

@@ -36,6 +36,9 @@ const (
 	both = ", clusterIPs: [10.96.0.1, 'fd00::1'], ipFamilyPolicy: PreferDualStack"
 )
 
+// toldAgain is when the event of a Service is told again.
+var toldAgain = fmt.Sprintf("and every %.0f minutes while the Service has no address, since events are forgotten after an hour.", remindInterval.Minutes())
+
 // eventRows are MetalLB's events on Services: their reasons, types, and the shapes
 // of their texts, and when they are told.
 var eventRows = []struct {
@@ -52,13 +55,13 @@ var eventRows = []struct {
 		corev1.EventTypeNormal, eventAdditionalFailed, `^cannot assign additional IP: .+ no IPv6 addresses`},
 	{"ClearAssignment, Normal: current IP for the Service not allowed by config, and why.", same, poolA + web("", v4, has("198.51.100.1")),
 		corev1.EventTypeNormal, eventCleared, `^current IP for "default/web" not allowed by config, .+: 198\.51\.100\.1 is not allowed in config`},
-	{"AllocationFailed, Warning: Failed to allocate IP for the Service, and why.", "It also says what would be right; it is told again only when that changes.", web("", v4, ""),
+	{"AllocationFailed, Warning: Failed to allocate IP for the Service, and why.", "It also says what would be right; it is told again when that changes, " + toldAgain, web("", v4, ""),
 		corev1.EventTypeWarning, eventFailed, `^Failed to allocate IP for "default/web": no available IPs: .+; create`},
-	{"LoadBalancerFailed, Warning: invalid requested loadbalancer IPs, and why.", "It names the annotation or field, its value and what would be right.", poolA + web("", v4+", loadBalancerIP: nonsense", ""),
+	{"LoadBalancerFailed, Warning: invalid requested loadbalancer IPs, and why.", "It names the annotation or field, its value and what would be right; it is told again when that changes, " + toldAgain, poolA + web("", v4+", loadBalancerIP: nonsense", ""),
 		corev1.EventTypeWarning, eventBadRequest, `^invalid requested loadbalancer IPs: spec\.loadBalancerIP: "nonsense"`},
-	{"not enough clusterips, Warning: Service requires dual stack but has one ClusterIP.", same, poolDual + web("", v4+", ipFamilyPolicy: RequireDualStack", ""),
+	{"not enough clusterips, Warning: Service requires dual stack but has one ClusterIP.", "It is told again when that changes, " + toldAgain, poolDual + web("", v4+", ipFamilyPolicy: RequireDualStack", ""),
 		corev1.EventTypeWarning, eventNotDualStack, `^Service requires dual stack but has an IPv4 ClusterIP only`},
-	{"noclusterIPsIPFamily, Warning: the family of a ClusterIP could not be determined.", "It is told of a Service without any ClusterIP, too, which MetalLB leaves pending without a word.", poolA + web("", ", clusterIPs: [None]", ""),
+	{"noclusterIPsIPFamily, Warning: the family of a ClusterIP could not be determined.", "It is told of a Service without any ClusterIP, too, which MetalLB leaves pending without a word; it is told again when that changes, " + toldAgain, poolA + web("", ", clusterIPs: [None]", ""),
 		corev1.EventTypeWarning, eventNoClusterIP, `^the Service has no ClusterIP`},
 	{"nolbIPsIPFamily, Warning: the family of what is in the status could not be determined.", "There is no such event: what somebody else wrote there is overwritten, and IPAllocated says with what.", poolA + web("", v4, "loadBalancer: {ingress: [{hostname: else.example}]}"),
 		corev1.EventTypeNormal, eventAssigned, `^Assigned IP`},

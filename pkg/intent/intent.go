@@ -131,6 +131,8 @@ type Allocation struct {
 	// then serves nobody.
 	Restricted bool
 	Namespaces map[string]bool
+	// NamespaceSelectors are those by which some of Namespaces were found.
+	NamespaceSelectors []labels.Selector
 	// ServiceSelectors: one of them must match the Service's labels; none: all.
 	ServiceSelectors []labels.Selector
 }

@@ -140,12 +140,12 @@ func (r *resolver) allocation(a *v1beta1.ServiceAllocation) (*Allocation, *Findi
 	for _, name := range a.Namespaces {
 		out.Namespaces[name] = true
 	}
-	bySelector, f := selectors(a.NamespaceSelectors, "spec.serviceAllocation.namespaceSelectors")
-	if f != nil {
+	var f *Finding
+	if out.NamespaceSelectors, f = selectors(a.NamespaceSelectors, "spec.serviceAllocation.namespaceSelectors"); f != nil {
 		return nil, f
 	}
 	for _, ns := range r.s.Namespaces {
-		if len(bySelector) > 0 && AnySelects(bySelector, labels.Set(ns.Labels)) {
+		if len(out.NamespaceSelectors) > 0 && AnySelects(out.NamespaceSelectors, labels.Set(ns.Labels)) {
 			out.Namespaces[ns.Name] = true
 		}
 	}

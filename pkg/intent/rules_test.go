@@ -88,6 +88,8 @@ var rules = []struct {
 		peer("p", with("passwordSecret: {name: s}")) + peer("q", "{myASN: 64512, peerASN: 65000, peerAddress: 10.0.0.2}"), []string{"unresolved SecretNotFound BGPPeer p spec.passwordSecret.name"}, "BGPPeer q"},
 	{"Peers", "bfdProfile is there; otherwise all configuration waits.", "That peer alone waits.",
 		peer("p", with("bfdProfile: gone")) + peer("q", "{myASN: 64512, peerASN: 65000, peerAddress: 10.0.0.2}"), []string{"unresolved BFDProfileNotFound BGPPeer p spec.bfdProfile"}, "BGPPeer q"},
+	{"Peers", "Two are duplicates by themselves only where everything is equal, the names too, which cannot be; equal ones of two names meet on a node.", same,
+		peer("p", with("holdTime: 9s")) + peer("q", with("holdTime: 9s")), nil, "BGPPeer p, BGPPeer q"},
 	{"Peers", "A node selector compiles.", same, peer("p", with("nodeSelectors: [{matchExpressions: [{key: a, operator: Near}]}]")), []string{"invalid InvalidSelector BGPPeer p spec.nodeSelectors[0]"}, "nothing"},
 	{"Peers", "A value is listed once in an expression of a node selector.", same, peer("p", with("nodeSelectors: [{matchExpressions: [{key: a, operator: In, values: [b, b]}]}]")), []string{"invalid DuplicateEntry BGPPeer p spec.nodeSelectors[0].matchExpressions[0].values[1]"}, "nothing"},
 	{"Peers", "localASN may be myASN, or be set on an iBGP session.", "It is refused: it has no meaning there.", peer("p", with("localASN: 64512")), []string{"invalid InvalidASN BGPPeer p spec.localASN"}, "nothing"},

@@ -157,5 +157,5 @@ func blocked(s *intent.Service) {
 }
 
 func newIntent(pools []*intent.Pool, services ...*intent.Service) *intent.Intent {
-	return &intent.Intent{Config: &intent.Config{Pools: pools}, Services: services}
+	return &intent.Intent{Config: &intent.Config{Namespace: "metallb-system", Pools: pools}, Services: services}
 }

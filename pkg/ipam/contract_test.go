@@ -194,12 +194,14 @@ func TestAnswersNameWhatIsWrongWithThePool(t *testing.T) {
 		objects []any
 		want    string
 	}{
-		{"no pool", []any{load("x")}, "create one"},
+		{"no pool", []any{load("x")}, "create one, with addresses that are yours to give, in namespace metallb-system"},
 		{"the only one is not valid", []any{bad, load("x")}, "no accepted IPAddressPool; mend what is not valid, as the condition Accepted says: bad"},
 		{"the one asked for is not valid", []any{bad, load("x", wantsPool("bad"))}, `unknown pool "bad": that IPAddressPool is not accepted; mend`},
 		{"the one asked for is not there", []any{bad, load("x", wantsPool("good"))}, `unknown pool "good": there is no such IPAddressPool; create it`},
 		{"the address asked for, and none is valid", []any{bad, load("x", requests("192.0.2.3"))}, "there is none: mend what is not valid, as the condition Accepted says: bad"},
-		{"selectors of namespaces match nothing", []any{addressPool("a", "192.0.2.0/24", forNamespacesLabelled("gold")), load("x")}, "a (its serviceAllocation is not for namespace default, it admits none: its namespaceSelectors match no namespace); create an IPAddressPool for it"},
+		{"selectors of namespaces match nothing", []any{addressPool("a", "192.0.2.0/24", forNamespacesLabelled("gold")), load("x")}, "a (its serviceAllocation is not for namespace default, it admits none: its namespaceSelectors (gold=yes) match no namespace); create an IPAddressPool for it, label the namespace so that a selector matches, or change one of them"},
+		{"selectors of namespaces match others", []any{addressPool("a", "192.0.2.0/24", forNamespacesLabelled("gold")), namespaceLabelled("prod", "gold"), load("x", wantsPool("a"))}, "its serviceAllocation admits prod (namespaceSelectors: gold=yes); use another pool, label the namespace so that one of the namespaceSelectors matches, or add it to serviceAllocation.namespaces there"},
+		{"selectors of Services match others", []any{addressPool("a", "192.0.2.0/24", forLabel("gold")), load("x")}, "matches the Service's labels: gold=yes); create an IPAddressPool for it, label the Service so that a selector matches, or change one of them"},
 		{"those that may be asked for", []any{addressPool("a", "192.0.2.0/24", manual), addressPool("b", "192.0.3.0/24", manual, forNamespaces("prod")), load("x")}, "may ask for in the annotation metallb.io/address-pool (a), or"},
 		{"dual stack from a pool of one family", []any{addressPool("a", "192.0.2.0/24"), load("x", clusterIPs(require, v4, v6))}, "it has no IPv6 addresses; the addresses come from one pool: add addresses to it, or set ipFamilyPolicy to PreferDualStack or SingleStack"},
 	} {

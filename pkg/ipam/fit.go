@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/labels"
 
 	"metallb.io/metallb-frr/pkg/bgp"
 	"metallb.io/metallb-frr/pkg/intent"
@@ -123,10 +124,10 @@ func (p *pool) admits(s *intent.Service) *refusal {
 	case a.Restricted && !a.Namespaces[s.Key.Namespace]:
 		return refuse(PoolNotAllowed,
 			fmt.Sprintf("IPAddressPool %s is not for namespace %s: its serviceAllocation %s", p.Name, s.Key.Namespace, p.admitted()),
-			"use another pool, or add the namespace to serviceAllocation.namespaces there")
+			"use another pool, "+p.letIn())
 	case !intent.AnySelects(a.ServiceSelectors, s.Labels):
 		return refuse(PoolNotAllowed,
-			fmt.Sprintf("IPAddressPool %s is not for this Service: none of its serviceAllocation's serviceSelectors (%s) matches the Service's labels", p.Name, selectors(a)),
+			fmt.Sprintf("IPAddressPool %s is not for this Service: none of its serviceAllocation's serviceSelectors (%s) matches the Service's labels", p.Name, selectors(a.ServiceSelectors)),
 			"use another pool, or label the Service so that one matches")
 	}
 	return nil
@@ -134,16 +135,28 @@ func (p *pool) admits(s *intent.Service) *refusal {
 
 // admitted says which namespaces the pool, which is for some only, is for.
 func (p *pool) admitted() string {
-	if len(p.Allocation.Namespaces) == 0 {
-		return "admits none: its namespaceSelectors match no namespace"
+	a := p.Allocation
+	switch {
+	case len(a.Namespaces) == 0:
+		return fmt.Sprintf("admits none: its namespaceSelectors (%s) match no namespace", selectors(a.NamespaceSelectors))
+	case len(a.NamespaceSelectors) > 0:
+		return fmt.Sprintf("admits %s (namespaceSelectors: %s)", list(slices.Sorted(maps.Keys(a.Namespaces))), selectors(a.NamespaceSelectors))
 	}
-	return "admits " + list(slices.Sorted(maps.Keys(p.Allocation.Namespaces)))
+	return "admits " + list(slices.Sorted(maps.Keys(a.Namespaces)))
+}
+
+// letIn says how the pool, which is for some namespaces only, admits another one.
+func (p *pool) letIn() string {
+	if len(p.Allocation.NamespaceSelectors) > 0 {
+		return "label the namespace so that one of the namespaceSelectors matches, or add it to serviceAllocation.namespaces there"
+	}
+	return "or add the namespace to serviceAllocation.namespaces there"
 }
 
 // selectors writes which labels a pool is for.
-func selectors(a *intent.Allocation) string {
-	words := make([]string, len(a.ServiceSelectors))
-	for i, s := range a.ServiceSelectors {
+func selectors(of []labels.Selector) string {
+	words := make([]string, len(of))
+	for i, s := range of {
 		words[i] = s.String()
 	}
 	return strings.Join(words[:min(len(words), 10)], " or ")

@@ -245,7 +245,7 @@ func (w *world) assign(step int) []Outcome {
 	o.counted(usage)
 
 	mixed := *in
-	mixed.Services, mixed.Config = slices.Clone(in.Services), &intent.Config{Pools: slices.Clone(in.Pools)}
+	mixed.Services, mixed.Config = slices.Clone(in.Services), &intent.Config{Namespace: in.Namespace, Pools: slices.Clone(in.Pools)}
 	w.Shuffle(len(mixed.Services), func(i, j int) {
 		mixed.Services[i], mixed.Services[j] = mixed.Services[j], mixed.Services[i]
 	})

@@ -17,10 +17,12 @@ import (
 
 // pass is the state of one Assign.
 type pass struct {
-	now      time.Time
-	services []*intent.Service
-	states   []state // of services, by index
-	findings []intent.Finding
+	now time.Time
+	// namespace is where IPAddressPools are.
+	namespace string
+	services  []*intent.Service
+	states    []state // of services, by index
+	findings  []intent.Finding
 	// invalid are the names of the pools that are not accepted; see notAccepted.
 	invalid []string
 
@@ -85,6 +87,7 @@ type span struct {
 func newPass(in *intent.Intent, now time.Time) *pass {
 	p := &pass{now: now, services: in.Services, states: make([]state, len(in.Services)), findings: in.Findings}
 	if in.Config != nil {
+		p.namespace = in.Config.Namespace
 		for _, q := range in.Pools {
 			p.pools = append(p.pools, newPool(q))
 		}

@@ -46,7 +46,7 @@ func (p *pass) makePool() string {
 	if bad := p.notAccepted(); len(bad) > 0 {
 		return "mend what is not valid, as the condition Accepted says: " + list(bad)
 	}
-	return "create one, with addresses that are yours to give, in the namespace of the controller"
+	return "create one, with addresses that are yours to give, in namespace " + p.namespace
 }
 
 // noPool says why no pool gives s an address unasked.
@@ -55,6 +55,7 @@ func (p *pass) noPool(s *intent.Service) *refusal {
 		return refuse(NoPool, "no available IPs: there is no accepted IPAddressPool", p.makePool())
 	}
 	var words, manual []string
+	var label string // what can be labelled so that a pool admits s
 	for _, q := range p.pools {
 		switch {
 		case !q.AutoAssign:
@@ -64,14 +65,24 @@ func (p *pass) noPool(s *intent.Service) *refusal {
 			}
 		case q.Allocation.Restricted && !q.Allocation.Namespaces[s.Key.Namespace]:
 			words = append(words, fmt.Sprintf("%s (its serviceAllocation is not for namespace %s, it %s)", q.Name, s.Key.Namespace, q.admitted()))
+			if len(q.Allocation.NamespaceSelectors) > 0 {
+				label = "namespace"
+			}
 		default:
-			words = append(words, fmt.Sprintf("%s (no serviceSelector of its serviceAllocation matches the Service's labels: %s)", q.Name, selectors(q.Allocation)))
+			words = append(words, fmt.Sprintf("%s (no serviceSelector of its serviceAllocation matches the Service's labels: %s)", q.Name, selectors(q.Allocation.ServiceSelectors)))
+			if label == "" {
+				label = "Service"
+			}
 		}
 	}
-	advice := "create an IPAddressPool for it, or change one of them"
+	advice := "create an IPAddressPool for it"
 	if len(manual) > 0 {
-		advice = "write one that it may ask for in the annotation metallb.io/address-pool (" + list(manual) + "), or change one of them"
+		advice = "write one that it may ask for in the annotation metallb.io/address-pool (" + list(manual) + ")"
 	}
+	if label != "" {
+		advice += ", label the " + label + " so that a selector matches"
+	}
+	advice += ", or change one of them"
 	return refuse(NoPool, "no available IPs: no IPAddressPool gives this Service an address unasked: "+list(words),
 		advice)
 }

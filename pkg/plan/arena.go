@@ -76,7 +76,7 @@ func (a *arena) enter(s *intent.Service) (*contest, intent.Reason, string) {
 	pool := a.config.PoolOf(s.Addresses[0])
 	for _, addr := range s.Addresses {
 		if pool == nil || !pool.Contains(addr) {
-			return nil, AddressNotInPool, fmt.Sprintf("no IPAddressPool holds %s", joinAddrs(s.Addresses))
+			return nil, AddressNotInPool, fmt.Sprintf("no IPAddressPool holds %s; see the condition metallb.io/AddressAssigned", joinAddrs(s.Addresses))
 		}
 	}
 	key := make([]byte, len(a.config.L2Ads))

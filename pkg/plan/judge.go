@@ -62,7 +62,7 @@ func (v *view) ads(s *intent.Service, d *Decision) (*intent.Pool, []*intent.BGPA
 	pool := v.config.PoolOf(s.Addresses[0])
 	for _, a := range s.Addresses {
 		if pool == nil || !pool.Contains(a) {
-			d.Reason, d.Message = AddressNotInPool, fmt.Sprintf("no IPAddressPool holds %s", joinAddrs(s.Addresses))
+			d.Reason, d.Message = AddressNotInPool, fmt.Sprintf("no IPAddressPool holds %s; see the condition metallb.io/AddressAssigned", joinAddrs(s.Addresses))
 			return nil, nil
 		}
 	}

@@ -105,12 +105,14 @@ func (a *Announcers) Why(i int, f bgp.Family) Obstacle {
 // common is the text of the reasons that both protocols have.
 func common(reason intent.Reason, at *stopped, text string) string {
 	switch reason {
-	case NodeNetworkUnavailable, NodeExcluded, NodeDraining:
+	case NodeNetworkUnavailable, NodeDraining:
 		text += likewise(at.nodes)
+	case NodeExcluded:
+		text += likewise(at.nodes) + "; remove it to announce there"
 	case NodeNotForwarding:
-		text = fmt.Sprintf("%s not ready, or kube-proxy there is not", being(at.nodes))
+		text = fmt.Sprintf("%s not ready, or kube-proxy there is not; see the Nodes and kube-proxy there (healthz on port 10256)", being(at.nodes))
 	case NodeNotAlive:
-		text = fmt.Sprintf("%s not ready, or the speaker there has not reported", being(at.nodes))
+		text = fmt.Sprintf("%s not ready, or the speaker there has not reported; see the Pods of DaemonSet speaker there", being(at.nodes))
 	case NoEndpoint:
 		text = "no endpoint can serve; see the Pods that the Service selects"
 	case NoLocalEndpoint:

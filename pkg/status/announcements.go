@@ -295,7 +295,7 @@ func (r *Reports) route(reach *plan.Reach, f bgp.Family) route {
 	case len(down) > 0:
 		return route{not: plan.Obstacle{Reason: ReasonNoSessionEstablished, Message: "no BGP session is Established: " + byPeer(down, unknown) + "; see the BGPPeers"}}
 	case len(unknown) > 0:
-		return route{not: plan.Obstacle{Reason: ReasonNotReported, Message: "no speaker has reported a BGP session: " + byPeer(down, unknown)}}
+		return route{not: plan.Obstacle{Reason: ReasonNotReported, Message: "no speaker has reported a BGP session: " + byPeer(down, unknown) + "; see the speakers' logs"}}
 	}
 	return route{}
 }

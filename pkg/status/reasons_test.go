@@ -61,7 +61,7 @@ func reasonRows(t *testing.T) map[intent.Reason]metav1.Condition {
 		ReasonNotInForce:             NewReports(nil).Established(nil, nil),
 		ReasonReconciled:             Configuration(v1beta1.ConditionConfigReconcilerValid, nil, nil, now).Conditions[0],
 		ReasonConfigurationError:     Configuration(v1beta1.ConditionConfigReconcilerValid, nil, []intent.Finding{invalid}, now).Conditions[0],
-		ReasonTooManyServiceStatuses: ServiceStatusConditions(nil, true, 5000, now)[0],
+		ReasonTooManyServiceStatuses: ServiceStatusConditions(nil, true, 50_000, now)[0],
 		ReasonForeignOwner:           *service.Conflict,
 		ReasonAssigned:               *service.Condition,
 		ReasonAnnounced:              announced(t, "over both"),
