@@ -88,6 +88,7 @@ func (c *testCluster) await(what string, ok func(*intent.Snapshot) bool) *intent
 		select {
 		case <-c.Changed():
 		case <-c.StatesChanged():
+		case <-c.ServicesChanged():
 		case <-limit:
 			c.t.Fatalf("no Snapshot with %s within %v", what, testLimit)
 		}
