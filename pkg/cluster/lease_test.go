@@ -23,11 +23,16 @@ import (
 // lock is the API server's side of a Lease.
 type lock struct {
 	resourcelock.Interface
-	takes time.Duration
-	fails error
+	takes  time.Duration
+	fails  error
+	holder string
 }
 
 func (l *lock) Identity() string { return "me" }
+
+func (l *lock) Get(context.Context) (*resourcelock.LeaderElectionRecord, []byte, error) {
+	return &resourcelock.LeaderElectionRecord{HolderIdentity: l.holder}, nil, nil
+}
 
 func (l *lock) Update(context.Context, resourcelock.LeaderElectionRecord) error {
 	time.Sleep(l.takes) // in a bubble
@@ -68,6 +73,15 @@ func TestLeaseSaysHowLongItsHolderMayWrite(t *testing.T) {
 			t.Fatal(err)
 		}
 		want("renewed", 5*time.Second)
+		for _, server.holder = range []string{"me", "another"} {
+			if _, _, err := l.Get(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			want("seen with "+server.holder, map[string]time.Duration{"me": 5 * time.Second}[server.holder])
+		}
+		if err := l.Update(t.Context(), mine); err != nil {
+			t.Fatal(err)
+		}
 		server.fails = errors.New("no answer")
 		_ = l.Update(t.Context(), resourcelock.LeaderElectionRecord{})
 		want("given back, perhaps", 0)

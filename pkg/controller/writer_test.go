@@ -29,7 +29,7 @@ func (w *writes) pends(name string, says bool) {
 	w.end(w.now)
 }
 
-// waits reports whether a write of a condition can begin.
+// conditions returns how many writes of conditions are in line.
 func (w *writes) conditions() int { return len(w.queues[false]) }
 
 // A write that ends during a pass is in no Snapshot of that pass, and what the pass
@@ -109,4 +109,34 @@ func TestUnknownWriteOutlivesOneThatChangesNothing(t *testing.T) {
 	}
 	w.want(w.has(), "")
 	w.want(w.decides("two="+addrA), "")
+}
+
+// A Service that leaves one of its addresses for another keeps the age of its claim to
+// the one that it keeps.
+func TestLeavingKeepsTheConditions(t *testing.T) {
+	w := newWriting(t)
+	w.shows("one", addrA+" 2001:db8::1")
+	claim := metav1.Condition{Type: v1beta1.ConditionAddressAssigned, Status: metav1.ConditionTrue, LastTransitionTime: metav1.Now()}
+	w.services["one"].Status.Conditions = []metav1.Condition{claim}
+	j := job{svc: w.services["one"], want: status.Service{Addresses: []netip.Addr{netip.MustParseAddr(addrB), netip.MustParseAddr("2001:db8::1")}}}
+	if !j.leave(leaving{}) || len(j.want.Addresses) != 1 || !status.SameCondition(j.want.Condition, &claim) {
+		t.Errorf("it writes %+v", j.want)
+	}
+}
+
+// Who waits for an address hears of the write that leaves it, however many conditions
+// are in line.
+func TestFoldHearsOfWhatOthersWaitFor(t *testing.T) {
+	w := newWriting(t)
+	w.shows("old", addrA)
+	w.shows("new", "")
+	w.want(w.decides("old="+addrB, "new="+addrA), "old="+addrB)
+	w.queues[false] = make([]intent.Key, 2*otherWrites)
+	if _, written := w.fold().let(nil, w.wake); written == nil {
+		t.Error("the ends of writes are held back")
+	}
+	w.blocked = false
+	if _, written := w.fold().let(nil, w.wake); written != nil {
+		t.Error("they are not held back where nobody waits for them")
+	}
 }
