@@ -63,7 +63,7 @@ func (w *writer) block() {
 // leaves yields the addresses that the Service has, or may have, and is to have no
 // longer.
 func (j *job) leaves(pass uint64, yield func(netip.Addr)) {
-	has := shown(j.svc)
+	has := shown(j.seen)
 	keeps := j.decided
 	if j.pass != pass { // as it is in the Snapshot it is right
 		keeps = has

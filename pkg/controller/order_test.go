@@ -169,6 +169,31 @@ func TestWriteWithoutAnswer(t *testing.T) {
 	w.want(w.decides("two="+addrA), "two="+addrA)
 }
 
+// A Service that got an address from elsewhere, as by a write of a controller that was
+// killed and that landed late, keeps it: what was decided before is forgotten, whether
+// it is in line or being written, and nobody else gets the address.
+func TestLateWriteOfAnotherControllerCounts(t *testing.T) {
+	w := newWriting(t)
+	for _, name := range []string{"queued", "writing"} {
+		w.shows(name, "")
+	}
+	w.begin(w.now)
+	for name, a := range map[string]string{"queued": addrA, "writing": addrB} {
+		key := intent.Key{Namespace: "default", Name: name}
+		w.offer(job{key: key, svc: w.services[name], want: status.Service{Addresses: []netip.Addr{netip.MustParseAddr(a)}}, urgent: true})
+	}
+	w.end(w.now)
+	w.jobs[intent.Key{Namespace: "default", Name: "writing"}].state = writing
+	w.want(w.has(), "queued="+addrA+", writing="+addrB)
+	w.shows("queued", "192.0.2.3")
+	w.shows("writing", "192.0.2.4")
+	w.want(w.has(), "")
+
+	// It is to leave what it shows: until then nobody else gets that.
+	w.shows("new", "")
+	w.want(w.decides("writing="+addrB, "new=192.0.2.4"), "")
+}
+
 // Why an address is taken is said although a pass between decision and write takes
 // the decision for granted.
 func TestReasonOfALossIsKept(t *testing.T) {

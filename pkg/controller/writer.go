@@ -46,9 +46,10 @@ type job struct {
 	urgent  bool         // addresses or pool change
 
 	state   jobState
-	decided []netip.Addr // by the last pass that offered it, also while it writes what one before wanted
-	blocked bool         // waiting for others to leave its addresses
-	again   bool         // a pass has offered it while it was being written
+	decided []netip.Addr    // by the last pass that offered it, also while it writes what one before wanted
+	seen    *corev1.Service // by that pass
+	blocked bool            // waiting for others to leave its addresses
+	again   bool            // a pass has offered it while it was being written
 	// maybe are addresses that writes may have given it although they failed: until
 	// the Service is seen to have changed, or no request can be under way any more.
 	maybe    []netip.Addr
@@ -108,22 +109,24 @@ func (w *writer) forget() {
 	maps.DeleteFunc(w.jobs, func(_ intent.Key, j *job) bool { return j.state == landed })
 }
 
-// assumed returns the addresses that are being written, were a moment ago, or may have
-// been: they count although the Snapshot may not show them. seen are its Services,
-// sorted.
+// assumed returns the addresses that are to be written, were a moment ago, or may have
+// been: they count although the Snapshot may not show them. A Service that is seen to
+// have changed since has what it shows: a write decided on before is refused by the API
+// server, or is part of the change. seen are the Snapshot's Services, sorted.
 func (w *writer) assumed(seen []*corev1.Service, now time.Time) map[intent.Key][]netip.Addr {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	var all map[intent.Key][]netip.Addr
 	for key, j := range w.jobs {
-		if j.maybe != nil && (j.until.Before(now) || objectOf(seen, key) != j.svc) {
+		changed := objectOf(seen, key) != j.svc
+		if changed || j.until.Before(now) {
 			j.maybe = nil
 		}
 		addrs := j.want.Addresses
 		if j.state == waiting {
 			addrs = j.maybe
 		}
-		if !j.urgent || len(addrs) == 0 {
+		if changed || !j.urgent || len(addrs) == 0 {
 			continue
 		}
 		if all == nil {
@@ -147,7 +150,7 @@ func (w *writer) begin(now time.Time) {
 func (w *writer) offer(next job) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	next.pass, next.decided = w.pass, next.want.Addresses
+	next.pass, next.decided, next.seen = w.pass, next.want.Addresses, next.svc
 	j := w.jobs[next.key]
 	switch {
 	case j == nil && next.want.Same(next.svc):
@@ -163,7 +166,7 @@ func (w *writer) offer(next job) {
 		}
 		return
 	case j.state == writing || j.state == landed:
-		j.pass, j.decided, j.again = w.pass, next.decided, true
+		j.pass, j.decided, j.seen, j.again = w.pass, next.decided, next.seen, true
 		return
 	}
 	changed, promoted, demoted := j.svc != next.svc, next.urgent && !j.urgent, j.urgent && !next.urgent
@@ -171,7 +174,7 @@ func (w *writer) offer(next job) {
 		next.outcome.Cleared = j.outcome.Cleared // the pass takes for granted what is to be written
 	}
 	j.svc, j.want, j.outcome, j.urgent = next.svc, next.want, next.outcome, next.urgent
-	j.pass, j.decided = w.pass, next.decided
+	j.pass, j.decided, j.seen = w.pass, next.decided, next.seen
 	retry := !w.now.Before(j.due) || j.blocked || j.failures > 0 && changed
 	switch {
 	case j.state == waiting && (retry || promoted):

@@ -98,8 +98,14 @@ func (p bfdPair) stays(t *testing.T, up bool) {
 }
 
 func bothUp(s frr.SessionState, b frr.BFDState) bool { return s.Up() && b.Up() }
-func lost(s frr.SessionState, b frr.BFDState) bool   { return !s.Up() && !b.Up() }
-func bgpUp(s frr.SessionState, _ frr.BFDState) bool  { return s.Up() }
+
+// bothStay is bothUp for a while: a loss of BFD within the moment in which BGP becomes
+// Established is lost on bgpd (10.3), and the session stays.
+func bothStay(s frr.SessionState, b frr.BFDState) bool {
+	return bothUp(s, b) && s.Uptime >= 2*time.Second
+}
+func lost(s frr.SessionState, b frr.BFDState) bool  { return !s.Up() && !b.Up() }
+func bgpUp(s frr.SessionState, _ frr.BFDState) bool { return s.Up() }
 
 func TestOneSidedBFD(t *testing.T) {
 	t.Run("the router never had it", func(t *testing.T) {
@@ -122,7 +128,7 @@ func TestOneSidedBFD(t *testing.T) {
 	t.Run("the router gives it up", func(t *testing.T) {
 		t.Parallel()
 		p := startPair(t, withBFD, withBFD, "")
-		p.until(t, "both", bothUp)
+		p.until(t, "both", bothStay)
 		p.router.Load(t, "router bgp 65002\n no neighbor 192.0.2.1 bfd\n")
 		p.until(t, "loss", lost)
 		if s, b := p.seen(t); s.Reason != "we sent NOTIFICATION Cease/BFD Down" || b.Diagnostic != "neighbor signaled session down" {
@@ -149,7 +155,7 @@ func TestBFDBlockedByAFirewall(t *testing.T) {
 			if blocked == "router" {
 				at = p.router
 			}
-			p.until(t, "both", bothUp)
+			p.until(t, "both", bothStay)
 			rules := func(text string) {
 				cmd := exec.CommandContext(t.Context(), "nsenter", append(at.Enter()[1:4], nft, "-f", "-")...)
 				cmd.Stdin = strings.NewReader(text)
