@@ -52,6 +52,7 @@ type Controller struct {
 	services map[string]int64 // by the pool that their addresses are from
 	// conflicts are those that the pass after it writes on Services.
 	conflicts *status.Conflicts
+	settled   settled
 	reminders reminders
 }
 
@@ -187,12 +188,13 @@ func (c *Controller) pass(now time.Time) <-chan time.Time {
 // outcomes have the same order.
 func (c *Controller) offer(outcomes []ipam.Outcome, now time.Time) {
 	announced := c.announced.gate.through()
+	c.settled.begin(c.conflicts)
 	for _, svc := range c.snapshot.Services {
 		key := intent.Key{Namespace: svc.Namespace, Name: svc.Name}
 		if len(outcomes) > 0 && outcomes[0].Service == key {
 			var from *status.Announced
 			announced, from = take(announced, key)
-			if out := &outcomes[0]; !status.Settled(svc, out, c.conflicts, from) {
+			if out := &outcomes[0]; !c.settled.is(svc, out, from) {
 				want := status.ForService(svc, *out, c.conflicts, from, now)
 				c.writer.offer(job{key: key, svc: svc, want: want, outcome: *out, urgent: !sameClaim(svc, want)})
 				if c.reminders.due(key, svc, out, want, now) {

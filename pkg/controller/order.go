@@ -3,6 +3,7 @@
 package controller
 
 import (
+	"maps"
 	"net/netip"
 	"slices"
 
@@ -19,19 +20,18 @@ import (
 // gets an address waits until no status shows it any more for the one that leaves
 // it: no two Services ever hold it, not even for a moment.
 
-// leaving says which Service leaves an address; the zero Key: several do.
-type leaving map[netip.Addr]intent.Key
+// leaving says which Services leave an address.
+type leaving map[netip.Addr][]intent.Key
 
 func (l leaving) add(a netip.Addr, key intent.Key) {
-	if by, ok := l[a]; ok && by != key {
-		key = intent.Key{}
+	if !slices.Contains(l[a], key) {
+		l[a] = append(l[a], key)
 	}
-	l[a] = key
 }
 
-// block makes those jobs wait whose addresses others have yet to leave. Where such
-// another waits itself, as when two Services change places, a job that leaves
-// addresses writes that much. Called with the lock held, at the end of a pass.
+// block makes those jobs wait whose addresses others have yet to leave. Of those that
+// wait for each other, as two that change places, one leaves its addresses first, and
+// has none for that time. Called with the lock held, at the end of a pass.
 func (w *writer) block() {
 	w.blocked = false
 	left := leaving{}
@@ -41,23 +41,50 @@ func (w *writer) block() {
 	if len(left) == 0 {
 		return
 	}
-	behind := map[*job]intent.Key{}
+	behind := map[intent.Key][]intent.Key{}
 	for key, j := range w.jobs {
 		if j.state != queued || j.pass != w.pass {
 			continue
 		}
 		for _, a := range j.want.Addresses {
-			if by, ok := left[a]; ok && by != key {
-				behind[j] = by
+			for _, by := range left[a] {
+				if by != key {
+					behind[key] = append(behind[key], by)
+				}
 			}
 		}
 	}
-	for j, by := range behind {
-		if other := w.jobs[by]; other != nil && behind[other] == (intent.Key{}) || !j.leave(left) {
-			j.state, j.blocked = waiting, true
-			w.blocked = true
+	circles := circles{behind: behind, seen: map[intent.Key]bool{}, leave: func(key intent.Key) bool { return w.jobs[key].leave() }}
+	for _, key := range slices.SortedFunc(maps.Keys(behind), intent.Key.Compare) {
+		circles.visit(key)
+	}
+	for key := range behind {
+		j := w.jobs[key]
+		j.state, j.blocked = waiting, true
+		w.blocked = true
+	}
+}
+
+// circles finds who waits for himself, and takes one of each circle out of behind.
+type circles struct {
+	behind map[intent.Key][]intent.Key
+	seen   map[intent.Key]bool // false: on the way from the one that began
+	leave  func(intent.Key) bool
+}
+
+func (c *circles) visit(key intent.Key) {
+	if _, ok := c.seen[key]; ok {
+		return
+	}
+	c.seen[key] = false
+	for _, by := range c.behind[key] {
+		c.visit(by)
+		if !c.seen[by] && c.leave(key) {
+			delete(c.behind, key)
+			break
 		}
 	}
+	c.seen[key] = true
 }
 
 // leaves yields the addresses that the Service has, or may have, and is to have no
@@ -82,14 +109,10 @@ func (j *job) leaves(pass uint64, yield func(netip.Addr)) {
 	}
 }
 
-// clears reports whether the write takes an address that the Service has.
-func (j *job) clears() bool {
-	return slices.ContainsFunc(shown(j.svc), func(a netip.Addr) bool { return !slices.Contains(j.want.Addresses, a) })
-}
-
-// leave takes from the write the addresses that others have yet to leave, and
-// reports whether something remains to be written: that the Service leaves some.
-func (j *job) leave(left leaving) bool {
+// leave makes of the write one that only takes from the Service what it is to have no
+// longer, and reports whether there is something to take. The next pass decides the
+// rest anew.
+func (j *job) leave() bool {
 	has := shown(j.svc)
 	var keeps []netip.Addr
 	for _, a := range j.want.Addresses {
@@ -109,7 +132,7 @@ func (j *job) leave(left leaving) bool {
 		want.Announced = status.Find(present, v1beta1.ConditionAnnounced)
 	}
 	j.outcome = ipam.Outcome{Service: j.key, Cleared: j.outcome.Cleared}
-	j.want = want // the next pass decides the rest anew
+	j.want = want
 	return true
 }
 

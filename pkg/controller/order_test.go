@@ -133,18 +133,41 @@ func TestAddressIsGivenOnInTurn(t *testing.T) {
 	w.want(w.decides("third="+addrB), "third="+addrB)
 }
 
-// Two Services that change places leave theirs first.
+// Of two Services that change places one leaves first.
 func TestServicesChangePlaces(t *testing.T) {
 	w := newWriting(t)
 	w.shows("one", addrA)
 	w.shows("two", addrB)
-	w.want(w.decides("one="+addrB, "two="+addrA), "one=, two=")
-	w.ends("one", nil)
-	w.shows("one", "")
-	w.want(w.decides("one="+addrB, "two="+addrA), "") // two is written yet
+	w.want(w.decides("one="+addrB, "two="+addrA), "two=")
+	w.want(w.decides("one="+addrB, "two="+addrA), "") // it is being written
 	w.ends("two", nil)
 	w.shows("two", "")
-	w.want(w.decides("one="+addrB, "two="+addrA), "one="+addrB+", two="+addrA)
+	w.want(w.decides("one="+addrB, "two="+addrA), "one="+addrB)
+	w.ends("one", nil)
+	w.shows("one", addrB)
+	w.want(w.decides("two="+addrA), "two="+addrA)
+}
+
+// Who waits for one that waits itself, for somebody else, does without nothing.
+func TestServicesInARowKeepWhatTheyHave(t *testing.T) {
+	w := newWriting(t)
+	const addrC, addrD = "192.0.2.3", "192.0.2.4"
+	w.shows("a", addrA)
+	w.shows("b", addrB)
+	w.shows("c", addrC)
+	w.shows("d", addrD)
+	row := []string{"a=" + addrB, "b=" + addrC, "c=" + addrD, "d="}
+	w.want(w.decides(row...), "d=")
+	w.ends("d", nil)
+	w.shows("d", "")
+	w.want(w.decides(row[:3]...), "c="+addrD)
+
+	// Two rings of which one hangs on the other.
+	w = newWriting(t)
+	w.shows("a", addrA)
+	w.shows("b", addrB)
+	w.shows("c", addrC)
+	w.want(w.decides("a="+addrB+" "+addrC, "b="+addrA, "c="+addrA), "b=, c=")
 }
 
 // What a write without an answer may have given counts until the Service is seen to
@@ -169,44 +192,30 @@ func TestWriteWithoutAnswer(t *testing.T) {
 	w.want(w.decides("two="+addrA), "two="+addrA)
 }
 
-// A Service that got an address from elsewhere, as by a write of a controller that was
-// killed and that landed late, keeps it: what was decided before is forgotten, whether
-// it is in line or being written, and nobody else gets the address.
-func TestLateWriteOfAnotherControllerCounts(t *testing.T) {
+// What is only decided takes nothing from a Service that shows an address: neither the
+// one that it is to have instead, if that is not to be any more before it is written,
+// nor one that was decided before the Service was seen to have got it, as by the write of
+// a controller that was killed, which lands late.
+func TestWhatIsShownOutweighsWhatIsDecided(t *testing.T) {
 	w := newWriting(t)
-	for _, name := range []string{"queued", "writing"} {
-		w.shows(name, "")
-	}
+	w.shows("late", "")
+	w.shows("writing", "")
+	w.shows("back", addrA)
+	w.want(w.decides("writing="+addrB), "writing="+addrB)
 	w.begin(w.now)
-	for name, a := range map[string]string{"queued": addrA, "writing": addrB} {
+	for name, a := range map[string]string{"late": "192.0.2.3", "writing": addrB, "back": "192.0.2.4"} {
 		key := intent.Key{Namespace: "default", Name: name}
 		w.offer(job{key: key, svc: w.services[name], want: status.Service{Addresses: []netip.Addr{netip.MustParseAddr(a)}}, urgent: true})
 	}
 	w.end(w.now)
-	w.jobs[intent.Key{Namespace: "default", Name: "writing"}].state = writing
-	w.want(w.has(), "queued="+addrA+", writing="+addrB)
-	w.shows("queued", "192.0.2.3")
-	w.shows("writing", "192.0.2.4")
+	w.want(w.has(), "late=192.0.2.3, writing="+addrB)
+	w.shows("late", "192.0.2.5")
+	w.shows("writing", "192.0.2.6")
 	w.want(w.has(), "")
 
 	// It is to leave what it shows: until then nobody else gets that.
 	w.shows("new", "")
-	w.want(w.decides("writing="+addrB, "new=192.0.2.4"), "")
-}
-
-// Why an address is taken is said although a pass between decision and write takes
-// the decision for granted.
-func TestReasonOfALossIsKept(t *testing.T) {
-	w := newWriting(t)
-	w.shows("one", addrA)
-	key := intent.Key{Namespace: "default", Name: "one"}
-	want := []netip.Addr{netip.MustParseAddr(addrB)}
-	for _, cleared := range []string{"because", ""} {
-		w.begin(w.now)
-		w.offer(job{key: key, svc: w.services["one"], want: status.Service{Addresses: want}, outcome: ipam.Outcome{Service: key, Addresses: want, Cleared: cleared}, urgent: true})
-		w.end(w.now)
-	}
-	w.want(w.take(true).outcome.Cleared, "because")
+	w.want(w.decides("writing="+addrB, "new=192.0.2.6"), "")
 }
 
 // What is never heard of again does not keep its address for ever.

@@ -109,10 +109,11 @@ func (w *writer) forget() {
 	maps.DeleteFunc(w.jobs, func(_ intent.Key, j *job) bool { return j.state == landed })
 }
 
-// assumed returns the addresses that are to be written, were a moment ago, or may have
-// been: they count although the Snapshot may not show them. A Service that is seen to
-// have changed since has what it shows: a write decided on before is refused by the API
-// server, or is part of the change. seen are the Snapshot's Services, sorted.
+// assumed returns the addresses that Services which show none are to be given, were
+// given a moment ago, or may have been: they count although the Snapshot does not show
+// them. A Service that shows some has those, and one that is seen to have changed has
+// what it shows: a write decided on before is refused by the API server, or is part of
+// the change. seen are the Snapshot's Services, sorted.
 func (w *writer) assumed(seen []*corev1.Service, now time.Time) map[intent.Key][]netip.Addr {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -126,7 +127,7 @@ func (w *writer) assumed(seen []*corev1.Service, now time.Time) map[intent.Key][
 		if j.state == waiting {
 			addrs = j.maybe
 		}
-		if changed || !j.urgent || len(addrs) == 0 {
+		if changed || !j.urgent || len(addrs) == 0 || len(j.svc.Status.LoadBalancer.Ingress) > 0 {
 			continue
 		}
 		if all == nil {
@@ -170,9 +171,6 @@ func (w *writer) offer(next job) {
 		return
 	}
 	changed, promoted, demoted := j.svc != next.svc, next.urgent && !j.urgent, j.urgent && !next.urgent
-	if !changed && next.outcome.Cleared == "" && next.clears() {
-		next.outcome.Cleared = j.outcome.Cleared // the pass takes for granted what is to be written
-	}
 	j.svc, j.want, j.outcome, j.urgent = next.svc, next.want, next.outcome, next.urgent
 	j.pass, j.decided, j.seen = w.pass, next.decided, next.seen
 	retry := !w.now.Before(j.due) || j.blocked || j.failures > 0 && changed

@@ -119,7 +119,7 @@ func TestLeavingKeepsTheConditions(t *testing.T) {
 	claim := metav1.Condition{Type: v1beta1.ConditionAddressAssigned, Status: metav1.ConditionTrue, LastTransitionTime: metav1.Now()}
 	w.services["one"].Status.Conditions = []metav1.Condition{claim}
 	j := job{svc: w.services["one"], want: status.Service{Addresses: []netip.Addr{netip.MustParseAddr(addrB), netip.MustParseAddr("2001:db8::1")}}}
-	if !j.leave(leaving{}) || len(j.want.Addresses) != 1 || !status.SameCondition(j.want.Condition, &claim) {
+	if !j.leave() || len(j.want.Addresses) != 1 || !status.SameCondition(j.want.Condition, &claim) {
 		t.Errorf("it writes %+v", j.want)
 	}
 }
