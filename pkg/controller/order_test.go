@@ -192,18 +192,15 @@ func TestWriteWithoutAnswer(t *testing.T) {
 	w.want(w.decides("two="+addrA), "two="+addrA)
 }
 
-// What is only decided takes nothing from a Service that shows an address: neither the
-// one that it is to have instead, if that is not to be any more before it is written,
-// nor one that was decided before the Service was seen to have got it, as by the write of
-// a controller that was killed, which lands late.
+// What was decided before a Service was seen to have got an address, as by the write of a
+// controller that was killed, which lands late, takes nothing from it.
 func TestWhatIsShownOutweighsWhatIsDecided(t *testing.T) {
 	w := newWriting(t)
 	w.shows("late", "")
 	w.shows("writing", "")
-	w.shows("back", addrA)
 	w.want(w.decides("writing="+addrB), "writing="+addrB)
 	w.begin(w.now)
-	for name, a := range map[string]string{"late": "192.0.2.3", "writing": addrB, "back": "192.0.2.4"} {
+	for name, a := range map[string]string{"late": "192.0.2.3", "writing": addrB} {
 		key := intent.Key{Namespace: "default", Name: name}
 		w.offer(job{key: key, svc: w.services[name], want: status.Service{Addresses: []netip.Addr{netip.MustParseAddr(a)}}, urgent: true})
 	}

@@ -109,11 +109,10 @@ func (w *writer) forget() {
 	maps.DeleteFunc(w.jobs, func(_ intent.Key, j *job) bool { return j.state == landed })
 }
 
-// assumed returns the addresses that Services which show none are to be given, were
-// given a moment ago, or may have been: they count although the Snapshot does not show
-// them. A Service that shows some has those, and one that is seen to have changed has
-// what it shows: a write decided on before is refused by the API server, or is part of
-// the change. seen are the Snapshot's Services, sorted.
+// assumed returns the addresses that Services are to be given, were given a moment ago,
+// or may have been: where a Service shows none they count. One that is seen to have
+// changed has what it shows: a write decided on before is refused by the API server, or
+// is part of the change. seen are the Snapshot's Services, sorted.
 func (w *writer) assumed(seen []*corev1.Service, now time.Time) map[intent.Key][]netip.Addr {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -127,7 +126,7 @@ func (w *writer) assumed(seen []*corev1.Service, now time.Time) map[intent.Key][
 		if j.state == waiting {
 			addrs = j.maybe
 		}
-		if changed || !j.urgent || len(addrs) == 0 || len(j.svc.Status.LoadBalancer.Ingress) > 0 {
+		if changed || !j.urgent || len(addrs) == 0 {
 			continue
 		}
 		if all == nil {

@@ -13,9 +13,9 @@ import (
 // Assign decides every Service's addresses. It returns one Outcome per Service,
 // in the order of in.Services, and every pool's Usage by the pool's name.
 //
-// A Service has what its status says; where assumed has the Service, that
-// instead: assignments written but not yet seen in the Snapshot, empty for one
-// that was cleared.
+// A Service has what its status says. One of which that says nothing has what assumed
+// says: assignments that are being written, or have been and are not yet seen in the
+// Snapshot.
 //
 // What Services have is settled first. A Service keeps its addresses as long as
 // one pool that it may use holds all of them and they are what it asks for. Of

@@ -132,8 +132,8 @@ var rows = []situation{
 		"p 192.0.2.3 a changed < in use by default/r\nq 192.0.2.0 a changed < in use by default/r\nr 192.0.2.1 a\ns 192.0.2.2 a changed < in use by default/r"},
 	{"assumed counts as held", only("192.0.2.0/31"), services{newService("p", "4", created(time.Hour)), newService("q", "4")}, map[string]string{"p": "192.0.2.0"},
 		"p 192.0.2.0 a changed\nq 192.0.2.1 a changed"},
-	{"assumed to be cleared", only("192.0.2.0/32"), services{newService("p", "4", has("192.0.2.0", "a"), blocked), newService("q", "4")}, map[string]string{"p": ""},
-		"p - - changed InvalidRequest\nq 192.0.2.0 a changed"},
+	{"what is shown counts for more", only("192.0.2.0/31"), services{newService("p", "4", has("192.0.2.0", "a")), newService("q", "4")}, map[string]string{"p": "192.0.2.1"},
+		"p 192.0.2.0 a\nq 192.0.2.1 a changed"},
 
 	{"the address is in no pool any more", only("192.0.3.0/24"), services{newService("p", "4", has("192.0.2.1", "a"))}, nil,
 		"p 192.0.3.0 a changed < 192.0.2.1 is not allowed in config: it is in no accepted IPAddressPool"},

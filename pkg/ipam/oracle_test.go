@@ -23,8 +23,8 @@ type oracle struct {
 }
 
 func (o *oracle) had(s *intent.Service) []netip.Addr {
-	if a, ok := o.assumed[s.Key]; ok {
-		return a
+	if len(s.Addresses) == 0 {
+		return o.assumed[s.Key]
 	}
 	return s.Addresses
 }
@@ -177,6 +177,9 @@ func (o *oracle) keepsWhatIsLeft(i int) {
 		alone := true
 		for _, other := range o.in.Services {
 			alone = alone && (other == s || !slices.Contains(o.had(other), a))
+		}
+		for j, other := range o.in.Services { // whose turn is before
+			alone = alone && (!slices.Contains(o.outcomes[j].Addresses, a) || !olderClaim(other, s))
 		}
 		for _, b := range o.had(s) {
 			alone = alone && (a == b || bgp.FamilyOf(a) != bgp.FamilyOf(b))

@@ -171,11 +171,8 @@ func (p *pass) claim(assumed map[intent.Key][]netip.Addr) {
 		if len(s.Last) > 0 {
 			p.recalling = append(p.recalling, int32(i))
 		}
-		if written, ok := assumed[s.Key]; ok {
-			st.held = written
-			if p.leaves(s, written) {
-				st.loss = &loss{byPools: true}
-			}
+		if len(st.held) == 0 {
+			st.held = assumed[s.Key]
 		}
 		if !slices.IsSortedFunc(st.held, netip.Addr.Compare) {
 			st.held = slices.SortedFunc(slices.Values(st.held), netip.Addr.Compare)
@@ -185,7 +182,7 @@ func (p *pass) claim(assumed map[intent.Key][]netip.Addr) {
 		}
 		from, r := p.keeps(s, st.held)
 		if r != nil {
-			st.loss = &loss{r.fact, st.losesByPools() || r.byPools(s)}
+			st.loss = &loss{r.fact, r.byPools(s)}
 			continue
 		}
 		st.pool, st.addrs = from, st.held

@@ -21,16 +21,6 @@ const rollback = 10 * time.Minute
 // mostRemembered is how many sets of addresses a Service remembers.
 const mostRemembered = 4
 
-// leaves reports whether s is about to lose an address to an edit of the pools:
-// its status still has one that was replaced.
-func (p *pass) leaves(s *intent.Service, written []netip.Addr) bool {
-	if slices.Equal(s.Addresses, written) || len(s.Addresses) == 0 {
-		return false
-	}
-	_, r := p.keeps(s, s.Addresses)
-	return r == nil || r.byPools(s)
-}
-
 // remember returns the sets of addresses that Service i is to remember: the last
 // ones, and the one that it loses, whole. It forgets one that it has again and
 // what stood in for that, one that it could have and has another instead, and one
@@ -39,11 +29,7 @@ func (p *pass) leaves(s *intent.Service, written []netip.Addr) bool {
 func (p *pass) remember(i int32) [][]netip.Addr {
 	s, st := p.services[i], &p.states[i]
 	sets := slices.Clone(s.Last)
-	flying := !slices.Equal(st.held, s.Addresses) // not seen to be gone
 	if st.losesByPools() {
-		if flying {
-			sets = append(sets, s.Addresses)
-		}
 		sets = append(sets, st.held)
 	}
 	var keep [][]netip.Addr
@@ -52,8 +38,6 @@ func (p *pass) remember(i int32) [][]netip.Addr {
 		case len(set) == 0 || len(keep) == mostRemembered || slices.ContainsFunc(keep, func(o []netip.Addr) bool { return slices.Equal(o, set) }):
 		case subset(set, st.addrs):
 		case !wanted(s, set):
-		case flying && slices.Equal(set, s.Addresses):
-			keep = append(keep, set)
 		case st.pool != nil && p.declined(i, set, n < len(s.Last)):
 		case slices.ContainsFunc(set, func(a netip.Addr) bool { return p.holders.rival(a, i).clash != noClash }):
 		default:

@@ -82,15 +82,21 @@ func TestRemember(t *testing.T) {
 	}
 }
 
-// What is being written and not seen yet does not make a Service forget what it
-// had.
-func TestRememberWhileWriting(t *testing.T) {
+// A pool that is mended before a Service has left it takes nothing from it, whatever
+// was to be written.
+func TestMendedInTime(t *testing.T) {
 	x := newService("x", "4", has("192.0.2.1", "a"))
 	assumed := map[intent.Key][]netip.Addr{x.Key: addrsOf("192.0.3.0")}
-	for name, p := range map[string]func(*testing.T) pools{"the pool is still gone": only("192.0.3.0/24"), "the pool is there again": two("192.0.2.0/24", "192.0.3.0/24")} {
-		outcomes, _ := Assign(newIntent(p(t), x), assumed, epoch)
-		if got := fmt.Sprint(outcomes[0].Addresses, outcomes[0].Remember); got != "[192.0.3.0] [[192.0.2.1]]" {
-			t.Errorf("%s: %s", name, got)
+	for _, row := range []struct {
+		pools func(*testing.T) pools
+		want  string
+	}{
+		{only("192.0.3.0/24"), "[192.0.3.0] [[192.0.2.1]]"},
+		{two("192.0.2.0/24", "192.0.3.0/24"), "[192.0.2.1] []"},
+	} {
+		outcomes, _ := Assign(newIntent(row.pools(t), x), assumed, epoch)
+		if got := fmt.Sprint(outcomes[0].Addresses, outcomes[0].Remember); got != row.want {
+			t.Errorf("%s, want %s", got, row.want)
 		}
 	}
 }
