@@ -4,10 +4,16 @@ package controller
 
 import (
 	"errors"
+	"math/rand/v2"
 	"net/netip"
 	"testing"
+	"testing/synctest"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"metallb.io/metallb-frr/pkg/api/v1beta1"
 	"metallb.io/metallb-frr/pkg/intent"
 	"metallb.io/metallb-frr/pkg/status"
 )
@@ -72,4 +78,31 @@ func TestADecisionInLineIsUndone(t *testing.T) {
 	w.offer(job{key: key, svc: w.services["one"], want: status.Service{Addresses: []netip.Addr{netip.MustParseAddr(addrB)}}, urgent: true})
 	w.end(time.Now())
 	w.want(w.has(), "")
+}
+
+// An address that was decided on for a Service, and never written, is none that it had.
+func TestWhatWasInLineIsNotRemembered(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := &model{r: rand.New(rand.NewPCG(1, 1)), api: map[string]*corev1.Service{}, had: map[string]*history{}}
+		pool := func(addrs string) {
+			m.version++
+			m.pools = []*v1beta1.IPAddressPool{{ObjectMeta: metav1.ObjectMeta{Name: "p", Generation: int64(m.version)}, Spec: v1beta1.IPAddressPoolSpec{Addresses: []string{addrs}}}}
+			m.log = append(m.log, news{pools: m.pools})
+		}
+		pool("192.0.2.0/30")
+		m.start()
+		for len(m.api) == 0 {
+			m.user()
+		}
+		m.deliver(9)
+		m.pass() // decides, and nothing is sent
+		pool("192.0.2.4/30")
+		m.deliver(9)
+		m.pass()
+		for _, j := range m.ctl.writer.jobs {
+			if len(j.want.Remember) > 0 {
+				t.Errorf("%s, which shows %v, is to remember %v", j.key.Name, shown(j.svc), j.want.Remember)
+			}
+		}
+	})
 }
