@@ -78,6 +78,7 @@ type replica struct {
 	seen  map[string]known
 	pools []*v1beta1.IPAddressPool
 	at    int // in the log
+	saw   int // at, of the last pass
 	due   bool
 	timer time.Time
 }
@@ -88,7 +89,7 @@ type sent struct {
 	by              *replica
 	j               job
 	version         string
-	at              int // where the watch was
+	at              int // in the log, where it was decided
 	landed, replied bool
 	answer          *corev1.Service // nil: refused
 }
@@ -269,7 +270,7 @@ func (m *model) pass() {
 	if !c.due && (c.timer.IsZero() || now.Before(c.timer)) {
 		return
 	}
-	c.due = false
+	c.due, c.saw = false, c.at
 	c.writer.forget()
 	s := &intent.Snapshot{Pools: c.pools}
 	for _, name := range slices.Sorted(maps.Keys(c.seen)) {
@@ -319,7 +320,7 @@ func (m *model) send() {
 			m.done(c, j.key, false, nil)
 		default:
 			m.tell("send %s %v on %s", j.key.Name, j.want.Addresses, now.latest.ResourceVersion)
-			m.requests = append(m.requests, &sent{by: c, j: *j, version: now.latest.ResourceVersion, at: c.at})
+			m.requests = append(m.requests, &sent{by: c, j: *j, version: now.latest.ResourceVersion, at: c.saw})
 		}
 		return
 	}
@@ -449,7 +450,7 @@ func (m *model) settle() {
 		if c.timer.IsZero() {
 			break
 		}
-		time.Sleep(time.Until(c.timer))
+		time.Sleep(time.Until(c.timer) + 1) // a real clock never stands still
 	}
 	for key, j := range c.writer.jobs {
 		m.blame("at rest %s is to have %v: state %d, blocked %t, maybe %v", key.Name, j.want.Addresses, j.state, j.blocked, j.maybe)
