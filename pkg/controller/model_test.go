@@ -428,6 +428,7 @@ func apply(s *corev1.Service, want status.Service) {
 // expire lets so much time go by that no request is under way any more.
 func (m *model) expire() {
 	m.requests = slices.DeleteFunc(m.requests, func(q *sent) bool { return q.replied || q.by != m.ctl })
+	m.deliver(len(m.log)) // no watch is that late
 	time.Sleep(requestLimit + time.Second)
 }
 
