@@ -91,18 +91,26 @@ func (p *program) tail() string {
 // says waits until the program has said something.
 func (p *program) says(what string) {
 	p.t.Helper()
+	if !p.saysWithin(limit, what) {
+		p.t.Fatalf("the controller did not say %q within %v:\n%s", what, limit, p.tail())
+	}
+}
+
+// saysWithin reports whether the program has said something by then.
+func (p *program) saysWithin(limit time.Duration, what string) bool {
+	p.t.Helper()
 	end := time.After(limit)
 	for {
 		text, more := p.text()
 		if strings.Contains(text, what) {
-			return
+			return true
 		}
 		select {
 		case <-more:
 		case <-p.ended:
 			p.t.Fatalf("the controller ended (%v) before it said %q:\n%s", p.cmd.ProcessState, what, p.tail())
 		case <-end:
-			p.t.Fatalf("the controller did not say %q within %v:\n%s", what, limit, p.tail())
+			return false
 		}
 	}
 }

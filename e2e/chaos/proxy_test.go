@@ -30,10 +30,10 @@ type proxy struct {
 	lose    float64       // the share of writes whose answer is lost
 	fail    float64       // the share of writes that are answered 504 after they were made
 	delay   time.Duration // the longest that a part of a watch is held back
-	hold    chan struct{} // writes wait for it to be closed, if set
+	hold    chan struct{} // writes wait for it to be closed, if set, also where nobody waits for their answer
 	written int           // writes of Services' statuses that came
 	lost    int           // answers to such writes that were lost
-	held    int           // writes that came to hold
+	arrived chan struct{} // receives a value for a write that came to hold
 }
 
 func newProxy(t *testing.T, config *rest.Config, random *rand.Rand) *proxy {
@@ -46,7 +46,7 @@ func newProxy(t *testing.T, config *rest.Config, random *rand.Rand) *proxy {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &proxy{random: random}
+	p := &proxy{random: random, arrived: make(chan struct{}, 1)}
 	forward := &httputil.ReverseProxy{
 		Rewrite:       func(r *httputil.ProxyRequest) { r.SetURL(target) },
 		Transport:     transport, // adds the token
@@ -86,11 +86,12 @@ func (p *proxy) serve(forward http.Handler, out http.ResponseWriter, r *http.Req
 	if lose || fail {
 		p.lost++
 	}
-	if hold != nil {
-		p.held++
-	}
 	p.mu.Unlock()
 	if hold != nil {
+		select {
+		case p.arrived <- struct{}{}:
+		default:
+		}
 		<-hold
 	}
 	if !lose && !fail {
@@ -102,6 +103,7 @@ func (p *proxy) serve(forward http.Handler, out http.ResponseWriter, r *http.Req
 		panic(http.ErrAbortHandler) // closes the connection
 	}
 	out.Header().Set("Content-Type", "application/json")
+	out.Header().Set("Retry-After", "1") // as where etcd did not answer in time
 	out.WriteHeader(http.StatusGatewayTimeout)
 	_, _ = io.WriteString(out, `{"kind":"Status","apiVersion":"v1","status":"Failure","reason":"Timeout","code":504,"message":"request did not complete within the allotted timeout"}`)
 }

@@ -3,6 +3,7 @@
 package chaos
 
 import (
+	"fmt"
 	"math/rand/v2"
 	"syscall"
 	"testing"
@@ -29,6 +30,36 @@ func TestTakeover(t *testing.T) {
 	w.await("the new leader to give addresses", func() bool { return w.given > before })
 	t.Logf("after the leader's end the other one led after %v and gave an address after %v", led.Round(time.Millisecond), time.Since(from).Round(time.Millisecond))
 	k.end()
+	w.settled()
+}
+
+// A leader that is told to end gives up the Lease when its writes have ended, however
+// long the API server takes for them: what the next one sees is all there is.
+func TestOrderlyEndWithWritesUnderWay(t *testing.T) {
+	w := newWorld(t)
+	through := newProxy(t, w.config, rand.New(rand.NewPCG(0, 0)))
+	ending := w.launch(through.kubeconfig)
+	ending.says(acquired)
+	next := w.launch(w.kubeconfig)
+	w.create(pool("main", false, "10.1.0.0/24"))
+	hold := make(chan struct{})
+	through.set(func() { through.hold = hold })
+	for i := range 20 {
+		w.create(service(fmt.Sprintf("s%05d", i)))
+	}
+	select {
+	case <-through.arrived:
+	case <-time.After(limit):
+		t.Fatal("nothing is written")
+	}
+	ending.signal(syscall.SIGTERM)
+	if next.saysWithin(2*time.Second, acquired) {
+		t.Error("the next one leads while writes of the one before are under way")
+	}
+	close(hold)
+	ending.wait()
+	next.says(acquired)
+	w.await("all to have addresses", func() bool { return w.given >= 20 })
 	w.settled()
 }
 

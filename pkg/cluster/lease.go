@@ -110,18 +110,27 @@ func (l *Lease) Left() time.Duration {
 }
 
 // leaderOnly lets writes through while a Lease is held: the last thing before a
-// request is sent.
+// request is sent. One that an API server says that it failed is not sent again behind
+// our back, as client-go does where the answer says when: if it was made all the same,
+// as when etcd is slow, the second is refused for it, and looks as if none was made.
 type leaderOnly struct {
 	lease *Lease
 	next  http.RoundTripper
 }
 
 func (l leaderOnly) RoundTrip(r *http.Request) (*http.Response, error) {
-	if r.Method != http.MethodGet && l.lease.Left() <= 0 {
+	if r.Method == http.MethodGet {
+		return l.next.RoundTrip(r)
+	}
+	if l.lease.Left() <= 0 {
 		if r.Body != nil {
 			r.Body.Close()
 		}
 		return nil, ErrNotLeader
 	}
-	return l.next.RoundTrip(r)
+	answer, err := l.next.RoundTrip(r)
+	if err == nil && answer.StatusCode >= http.StatusInternalServerError {
+		answer.Header.Del("Retry-After")
+	}
+	return answer, err
 }

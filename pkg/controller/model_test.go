@@ -94,13 +94,6 @@ type sent struct {
 	answer          *corev1.Service // nil: refused
 }
 
-// history is what judges a Service's addresses.
-type history struct {
-	excused bool // there was a reason to take them
-	late    bool // a controller that was killed gave them
-	rekeyed bool // the user changed with whom it shares, which may come too late for others
-}
-
 func (m *model) tell(format string, args ...any) {
 	m.trace = append(m.trace, fmt.Sprintf(format, args...))
 }
@@ -181,7 +174,9 @@ func (m *model) user() {
 		m.change(name, func(s *corev1.Service) { s.Labels = map[string]string{"v": s.ResourceVersion} })
 		return
 	}
-	m.had[name].excused = true
+	for other, h := range m.had { // those with whom it shares, if it is not to any more
+		h.excused = h.excused || other == name || n == 5 && m.api[other] != nil && slices.ContainsFunc(shown(m.api[other]), func(a netip.Addr) bool { return slices.Contains(shown(s), a) })
+	}
 	m.had[name].rekeyed = m.had[name].rekeyed || n == 5
 	m.change(name, func(s *corev1.Service) {
 		switch n {
@@ -207,14 +202,6 @@ func (m *model) editPool() {
 	for name, s := range m.api {
 		m.had[name].excused = m.had[name].excused || !m.allowed(s)
 	}
-}
-
-func (m *model) allowed(s *corev1.Service) bool { return allowed(m.pools, s) }
-
-func allowed(pools []*v1beta1.IPAddressPool, s *corev1.Service) bool {
-	return !slices.ContainsFunc(shown(s), func(a netip.Addr) bool {
-		return !slices.ContainsFunc(pools[0].Spec.Addresses, func(p string) bool { return netip.MustParsePrefix(p).Contains(a) })
-	})
 }
 
 // start kills the controller, if any, and starts another one, which lists.
@@ -354,60 +341,6 @@ func (m *model) move(q *sent) {
 	m.requests = slices.DeleteFunc(m.requests, func(q *sent) bool { return q.landed && (q.replied || q.by != m.ctl) })
 }
 
-// land makes the write, and judges it.
-func (m *model) land(q *sent) {
-	q.landed = true
-	name, late := q.j.key.Name, q.by != m.ctl
-	old := m.api[name]
-	if old == nil || old.ResourceVersion != q.version {
-		return
-	}
-	q.answer = m.change(name, func(s *corev1.Service) { apply(s, q.j.want) })
-	m.tell("%s has %v, late %t, version %d", name, shown(q.answer), late, m.version)
-	h, before, after := m.had[name], shown(old), shown(q.answer)
-	if slices.Equal(before, after) {
-		return
-	}
-	lost := slices.ContainsFunc(before, func(a netip.Addr) bool { return !slices.Contains(after, a) })
-	if lost && !h.excused && !remembers(old, after) {
-		m.blame("%s had %v without anything against it, and has %v", name, before, after)
-	}
-	*h = history{excused: !m.allowed(q.answer), late: late}
-	for _, e := range m.log[min(m.ctl.at, q.at):] { // which the controller has yet to see, or has after it decided
-		h.excused = h.excused || e.pools != nil && !allowed(e.pools, q.answer)
-	}
-	for _, a := range after {
-		if slices.Contains(before, a) {
-			continue
-		}
-		for other, s := range m.api {
-			if other == name || !slices.Contains(shown(s), a) || mayShare(s, q.answer) {
-				continue
-			}
-			h.excused, m.had[other].excused = true, true
-			if !late && !m.had[other].late && !m.had[other].rekeyed {
-				m.blame("%s has %s, which %s has", name, a, other)
-			}
-		}
-	}
-}
-
-func remembers(s *corev1.Service, addrs []netip.Addr) bool {
-	var words []string
-	for _, a := range addrs {
-		words = append(words, a.String())
-	}
-	if len(words) == 0 { // on its way there, as one of two that change places
-		return s.Annotations[v1beta1.AnnotationLastIPs] != ""
-	}
-	return slices.Contains(strings.Split(s.Annotations[v1beta1.AnnotationLastIPs], ";"), strings.Join(words, ","))
-}
-
-func mayShare(a, b *corev1.Service) bool {
-	key := a.Annotations[v1beta1.AnnotationAllowSharedIP]
-	return key != "" && key == b.Annotations[v1beta1.AnnotationAllowSharedIP] && a.Spec.Ports[0].Port != b.Spec.Ports[0].Port
-}
-
 func apply(s *corev1.Service, want status.Service) {
 	s.Status.LoadBalancer.Ingress, s.Status.Conditions = nil, nil
 	for _, a := range want.Addresses {
@@ -432,33 +365,29 @@ func (m *model) expire() {
 	time.Sleep(requestLimit + time.Second)
 }
 
-// settle lets everything come to rest without a pass that nothing makes due, and
-// compares with what a new controller would do.
-func (m *model) settle() {
-	m.tell("settle")
-	c := m.ctl
-	for range 1000 {
-		m.deliver(len(m.log))
+// An address that was decided on for a Service, and never written, is none that it had.
+func TestWhatWasInLineIsNotRemembered(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := &model{r: rand.New(rand.NewPCG(1, 1)), api: map[string]*corev1.Service{}, had: map[string]*history{}}
+		pool := func(addrs string) {
+			m.version++
+			m.pools = []*v1beta1.IPAddressPool{{ObjectMeta: metav1.ObjectMeta{Name: "p", Generation: int64(m.version)}, Spec: v1beta1.IPAddressPoolSpec{Addresses: []string{addrs}}}}
+			m.log = append(m.log, news{pools: m.pools})
+		}
+		pool("192.0.2.0/30")
+		m.start()
+		for len(m.api) == 0 {
+			m.user()
+		}
+		m.deliver(9)
+		m.pass() // decides, and nothing is sent
+		pool("192.0.2.4/30")
+		m.deliver(9)
 		m.pass()
-		m.send()
-		for len(m.requests) > 0 {
-			m.move(m.requests[0])
-			m.requests = slices.DeleteFunc(m.requests, func(q *sent) bool { return q.by != m.ctl || q.landed && q.replied || q.replied && m.r.IntN(2) == 0 })
+		for _, j := range m.ctl.writer.jobs {
+			if len(j.want.Remember) > 0 {
+				t.Errorf("%s, which shows %v, is to remember %v", j.key.Name, shown(j.svc), j.want.Remember)
+			}
 		}
-		if c.due || c.hasWork(true) || c.hasWork(false) || c.at < len(m.log) {
-			continue
-		}
-		if c.timer.IsZero() {
-			break
-		}
-		time.Sleep(time.Until(c.timer) + 1) // a real clock never stands still
-	}
-	for key, j := range c.writer.jobs {
-		m.blame("at rest %s is to have %v: state %d, blocked %t, maybe %v", key.Name, j.want.Addresses, j.state, j.blocked, j.maybe)
-	}
-	m.start()
-	m.pass()
-	for key, j := range m.ctl.writer.jobs {
-		m.blame("at rest %s has %v, a new controller gives it %v", key.Name, shown(j.svc), j.want.Addresses)
-	}
+	})
 }

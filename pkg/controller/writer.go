@@ -119,7 +119,7 @@ func (w *writer) assumed(seen []*corev1.Service, now time.Time) map[intent.Key][
 	var all map[intent.Key][]netip.Addr
 	for key, j := range w.jobs {
 		changed := objectOf(seen, key) != j.svc
-		if changed || j.until.Before(now) {
+		if changed || !j.until.After(now) {
 			j.maybe = nil
 		}
 		addrs := j.want.Addresses
@@ -169,6 +169,9 @@ func (w *writer) offer(next job) {
 		j.pass, j.decided, j.seen, j.again = w.pass, next.decided, next.seen, true
 		return
 	}
+	if j.svc != next.svc {
+		j.maybe = nil // of a write that ended since the pass began, and was decided on before the change
+	}
 	changed, promoted, demoted := j.svc != next.svc, next.urgent && !j.urgent, j.urgent && !next.urgent
 	j.svc, j.want, j.outcome, j.urgent = next.svc, next.want, next.outcome, next.urgent
 	j.pass, j.decided, j.seen = w.pass, next.decided, next.seen
@@ -203,6 +206,8 @@ func (w *writer) end(now time.Time) time.Time {
 			next = earlier(next, j.until)
 		case j.pass != w.pass:
 			delete(w.jobs, key)
+		case j.blocked && j.maybe != nil: // two may wait for what each other may have
+			next = earlier(next, j.until)
 		case j.blocked: // the write of who leaves its addresses makes the next pass
 		case j.state == waiting:
 			next = earlier(next, j.due)
@@ -216,7 +221,8 @@ func (w *writer) end(now time.Time) time.Time {
 	return next
 }
 
-// run writes until ctx ends.
+// run writes until ctx ends, and returns when no write is under way any more: then the
+// next leader may look at what there is.
 func (w *writer) run(ctx context.Context) {
 	stop := context.AfterFunc(ctx, func() {
 		w.mu.Lock()
@@ -229,7 +235,7 @@ func (w *writer) run(ctx context.Context) {
 	for i := range urgentWrites + otherWrites {
 		wg.Go(func() {
 			for j := w.take(i < urgentWrites); j != nil; j = w.take(i < urgentWrites) {
-				w.write(ctx, *j)
+				w.write(context.WithoutCancel(ctx), *j) // which has a limit of its own
 			}
 		})
 	}
@@ -295,10 +301,21 @@ func (w *writer) done(key intent.Key, wrote bool, err error) bool {
 	j.due = time.Now().Add(min(firstRetry<<min(j.failures, 16), lastRetry))
 	j.failures++
 	if !refused(err) {
-		j.maybe = append(slices.Clone(j.maybe), j.want.Addresses...)
+		j.maybe = union(j.maybe, j.want.Addresses)
 		j.until = time.Now().Add(requestLimit)
 	}
 	return true
+}
+
+// union returns the addresses of both, each once.
+func union(a, b []netip.Addr) []netip.Addr {
+	all := slices.Clone(a)
+	for _, addr := range b {
+		if !slices.Contains(all, addr) {
+			all = append(all, addr)
+		}
+	}
+	return all
 }
 
 // refused reports whether err says that the write did not happen, as opposed to

@@ -62,7 +62,7 @@ func (p *pass) outcome(i int, o *Outcome) {
 	o.SharedAs = sharedAs(s, st.addrs)
 	o.Changed = o.Pool != s.AssignedPool || o.SharedAs != s.SharedAs ||
 		!slices.Equal(o.Addresses, s.Addresses) || !SameSets(o.Remember, s.Last)
-	for _, a := range st.held {
+	for _, a := range s.Addresses {
 		if !slices.Contains(st.addrs, a) {
 			o.Cleared = st.loss.why
 		}

@@ -29,7 +29,7 @@ const mostRemembered = 4
 func (p *pass) remember(i int32) [][]netip.Addr {
 	s, st := p.services[i], &p.states[i]
 	sets := slices.Clone(s.Last)
-	if st.losesByPools() {
+	if st.losesByPools() && p.shows(i) { // what was only decided it never had
 		sets = append(sets, st.held)
 	}
 	var keep [][]netip.Addr

@@ -61,9 +61,16 @@ func edited(s *intent.Service) bool {
 	return s.SharedAs != "" && (s.Sharing == nil || s.Sharing.Digest != s.SharedAs)
 }
 
-// senior orders Services, by index, that have the same address: whoever has been
+// senior orders Services, by index, that have the same address: whoever shows it is
+// before one for which it was only decided, and of those that do, one that has been
 // edited so that they clash is last, so that an edit costs nobody else.
 func (p *pass) senior(i, j int32) int {
+	if a, b := p.shows(i), p.shows(j); a != b {
+		if a {
+			return -1
+		}
+		return 1
+	}
 	a, b := edited(p.services[i]), edited(p.services[j])
 	if a != b {
 		if a {
@@ -73,6 +80,9 @@ func (p *pass) senior(i, j int32) int {
 	}
 	return p.older(i, j)
 }
+
+// shows reports whether the status of Service i says what it has.
+func (p *pass) shows(i int32) bool { return len(p.services[i].Addresses) > 0 }
 
 // rival returns why Service i cannot have addr as things are.
 func (p *pass) rival(addr netip.Addr, i int32) rivalry {

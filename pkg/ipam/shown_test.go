@@ -12,7 +12,7 @@ import (
 
 // What is only decided takes no address from a Service that shows it, however old the
 // claim of the one that it was decided for is.
-func TestWhatIsShownOutweighsWhatIsDecided(t *testing.T) {
+func TestShownOutweighsDecided(t *testing.T) {
 	pools := func() *intent.Config {
 		return &intent.Config{Pools: []*intent.Pool{newTestPool(t, "main", "192.0.2.0/30")}}
 	}
