@@ -45,6 +45,7 @@ func admissionOn(t *testing.T, cfg *rest.Config) *Admission {
 // Without an API server nothing can be compared: what needs that passes, with a
 // warning, and the rest is answered.
 func TestAdmissionWithoutCluster(t *testing.T) {
+	t.Parallel()
 	a := admissionOn(t, &rest.Config{Host: "127.0.0.1:1"})
 	w := readWorld(t, "")
 	r := a.Handle(t.Context(), request(t, w, create, poolOf("a", "x")))
@@ -62,6 +63,7 @@ func TestAdmissionWithoutCluster(t *testing.T) {
 // A request whose answer takes too long passes, and does not keep others waiting
 // for more than it may.
 func TestAdmissionInTime(t *testing.T) {
+	t.Parallel()
 	a := admissionOn(t, &rest.Config{Host: "127.0.0.1:1"})
 	<-a.known // somebody judges, and does not end
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
@@ -84,8 +86,8 @@ func TestAdmissionNeverPanics(t *testing.T) {
 // On a real API server: all kinds that are compared are watched, nothing else is,
 // and a denial does not rest on what is gone already.
 func TestAdmissionOnCluster(t *testing.T) {
-	cfg := apiserver.Start(t)
-	apiserver.InstallCRDs(t, cfg)
+	t.Parallel()
+	cfg := apiserver.Shared(t)
 	c, err := client.New(cfg, client.Options{Scheme: cluster.Scheme()})
 	if err != nil {
 		t.Fatal(err)
@@ -96,7 +98,6 @@ func TestAdmissionOnCluster(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	apply(&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: ownNamespace}})
 	node := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "n1"}}
 	apply(node)
 	for _, manifest := range []string{

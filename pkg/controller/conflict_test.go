@@ -21,8 +21,9 @@ func TestServiceSaysWhoHasItsAddress(t *testing.T) {
 	f := newFixture(t)
 	stop := f.controller()
 	n1 := readyNode("n1")
-	f.create(n1, pool("first", "192.0.2.0/29"), service("web"), service("other"))
+	f.create(n1, pool("first", "192.0.2.0/29"), service("web"))
 	web := f.awaitService("web", "to hold an address", holds("first", "192.0.2.0"))
+	f.create(service("other"))
 	other := f.awaitService("other", "to hold an address, and say where it is announced from", func(s *corev1.Service) bool {
 		return holds("first", "192.0.2.1")(s) && hasCondition(s.Status.Conditions, v1beta1.ConditionAnnounced, metav1.ConditionFalse, "NoAdvertisement")
 	})
