@@ -43,7 +43,7 @@ func Main(m *testing.M) int {
 // wait for another one to end.
 //
 // A test that changes what the API server itself goes by, such as definitions,
-// webhooks, rights or namespaces, needs one of its own, by [Start].
+// webhooks, rights or namespaces, needs [Own].
 func Shared(t testing.TB) *rest.Config {
 	t.Helper()
 	Programs(t)
@@ -63,6 +63,18 @@ func Shared(t testing.TB) *rest.Config {
 	return rest.CopyConfig(s.config)
 }
 
+// Own starts an API server, with the product's CustomResourceDefinitions and the
+// namespace [Namespace], that ends with the test.
+func Own(t testing.TB) *rest.Config {
+	t.Helper()
+	config := Start(t)
+	InstallCRDs(t, config)
+	if err := makeNamespace(t.Context(), config); err != nil {
+		t.Fatal(err)
+	}
+	return config
+}
+
 // server is an API server that outlives a test.
 type server struct {
 	config *rest.Config // nil: it is not started
@@ -78,12 +90,8 @@ func (s *server) start() error {
 	var kinds []kind
 	go func() {
 		ended <- Run(ctx, func(t testing.TB) (err error) {
-			config = Start(t)
-			InstallCRDs(t, config)
+			config = Own(t)
 			if kinds, err = kindsOf(config); err != nil {
-				return err
-			}
-			if err := makeNamespace(t.Context(), config); err != nil {
 				return err
 			}
 			close(ready)
