@@ -260,6 +260,7 @@ func TestMetricsNeedAToken(t *testing.T) {
 	e := newEnv(t)
 	p := start(t, e.kubeconfig)
 	e.service("a")
+	p.serving()
 	url := fmt.Sprintf("https://127.0.0.1:%d/metrics", p.metrics)
 	if status, body := p.get(url, ""); status != http.StatusUnauthorized {
 		t.Errorf("without a token: %d %s", status, body)

@@ -48,6 +48,7 @@ type hooked struct {
 
 func newHooked(t *testing.T, policy admissionv1.FailurePolicyType) *hooked {
 	t.Helper()
+	t.Parallel() // they mostly wait
 	h := &hooked{env: envOn(t, apiserver.Own(t)), port: freePort(t)}
 	h.applied = h.manifests(policy)
 	for _, o := range h.applied {

@@ -84,7 +84,9 @@ func makeNamespace(ctx context.Context, config *rest.Config) error {
 // empty deletes all objects that tests made, and returns when nobody is shown one
 // any more, in whichever way he asks.
 func (s *server) empty(ctx context.Context) error {
-	client, err := metadata.NewForConfig(s.config)
+	config := rest.CopyConfig(s.config)
+	config.WarningHandler = rest.NoWarnings{} // of kinds that are deprecated
+	client, err := metadata.NewForConfig(config)
 	if err != nil {
 		return fmt.Errorf("making a client: %w", err)
 	}

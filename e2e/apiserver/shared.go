@@ -15,19 +15,20 @@ import (
 // tests that run in parallel are not the same.
 const sharedServers = 2
 
-// idle are the servers that no test uses; nil where Main does not run.
-var idle chan *server
+// Servers that no test uses: those that run, and those that are not started yet. Nil
+// where Main does not run.
+var idle, fresh chan *server
 
 // Main runs the tests of a binary that call [Shared], for its TestMain, and ends
 // their API servers. It returns the exit status.
 func Main(m *testing.M) int {
-	idle = make(chan *server, sharedServers)
+	idle, fresh = make(chan *server, sharedServers), make(chan *server, sharedServers)
 	for range sharedServers {
-		idle <- &server{}
+		fresh <- &server{}
 	}
 	status := m.Run()
 	for range sharedServers {
-		s := <-idle
+		s := take()
 		if err := s.end(); err != nil {
 			fmt.Fprintf(os.Stderr, "ending an API server that tests share: %v\n", err)
 			status = max(status, 1)
@@ -50,8 +51,8 @@ func Shared(t testing.TB) *rest.Config {
 	if idle == nil {
 		t.Fatal("sharing an API server: TestMain does not call apiserver.Main")
 	}
-	s := <-idle
-	t.Cleanup(func() { idle <- s })
+	s := take()
+	t.Cleanup(s.giveBack)
 	if s.config == nil {
 		if err := s.start(); err != nil {
 			t.Fatalf("starting an API server to share: %v", err)
@@ -81,6 +82,29 @@ type server struct {
 	kinds  []kind
 	stop   context.CancelFunc
 	ended  chan error
+}
+
+// take waits for a server that no test uses: one that runs, if there is one.
+func take() *server {
+	select {
+	case s := <-idle:
+		return s
+	default:
+	}
+	select {
+	case s := <-idle:
+		return s
+	case s := <-fresh:
+		return s
+	}
+}
+
+func (s *server) giveBack() {
+	if s.config == nil {
+		fresh <- s
+		return
+	}
+	idle <- s
 }
 
 func (s *server) start() error {
