@@ -85,6 +85,12 @@ func (l *link) end() {
 func newFixture(t *testing.T) *fixture {
 	t.Helper()
 	t.Parallel() // they mostly wait
+	return newFixtureAlone(t)
+}
+
+// newFixtureAlone is for a test that others would slow down.
+func newFixtureAlone(t *testing.T) *fixture {
+	t.Helper()
 	config := apiserver.Shared(t)
 	c, err := client.NewWithWatch(config, client.Options{Scheme: cluster.Scheme()})
 	if err != nil {
