@@ -194,18 +194,7 @@ func TestOthersApplyTheConfiguration(t *testing.T) {
 			t.Errorf("after %s the configuration trusts %q", manager, h.bundle())
 		}
 	}
-	owners := 0
-	for _, m := range h.configuration().ManagedFields {
-		if strings.Contains(m.FieldsV1.GetRawString(), "caBundle") {
-			owners++
-			if m.Manager != certificateOwner || m.Operation != metav1.ManagedFieldsOperationApply {
-				t.Errorf("the caBundle is owned by %s (%s)", m.Manager, m.Operation)
-			}
-		}
-	}
-	if owners != 1 {
-		t.Errorf("the caBundle has %d owners", owners)
-	}
+	h.owned()
 	file := filepath.Join(t.TempDir(), "configuration.json")
 	text, err := config.MarshalJSON()
 	if err == nil {
@@ -235,6 +224,23 @@ func TestOthersApplyTheConfiguration(t *testing.T) {
 		}
 		h.apply(config, "helm")
 	})
+}
+
+// owned fails unless the caBundle is the controller's, and nobody else's.
+func (h *hooked) owned() {
+	h.t.Helper()
+	owners := 0
+	for _, m := range h.configuration().ManagedFields {
+		if strings.Contains(m.FieldsV1.GetRawString(), "caBundle") {
+			owners++
+			if m.Manager != certificateOwner || m.Operation != metav1.ManagedFieldsOperationApply {
+				h.t.Errorf("the caBundle is owned by %s (%s)", m.Manager, m.Operation)
+			}
+		}
+	}
+	if owners != 1 {
+		h.t.Errorf("the caBundle has %d owners", owners)
+	}
 }
 
 // mended does something to the configuration, after which it is to be put right.

@@ -40,7 +40,7 @@ func TestMain(m *testing.M) {
 		main()
 		os.Exit(0)
 	}
-	os.Exit(m.Run())
+	os.Exit(apiserver.Main(m))
 }
 
 const limit = 60 * time.Second
@@ -167,8 +167,11 @@ type env struct {
 
 func newEnv(t *testing.T) *env {
 	t.Helper()
-	config := apiserver.Start(t)
-	apiserver.InstallCRDs(t, config)
+	return envOn(t, apiserver.Shared(t))
+}
+
+func envOn(t *testing.T, config *rest.Config) *env {
+	t.Helper()
 	scheme := cluster.Scheme()
 	for _, add := range []func(*runtime.Scheme) error{coordinationv1.AddToScheme, authenticationv1.AddToScheme, admissionv1.AddToScheme} {
 		if err := add(scheme); err != nil {
@@ -180,7 +183,6 @@ func newEnv(t *testing.T) *env {
 		t.Fatal(err)
 	}
 	e := &env{t, c, config, config.BearerToken, apiserver.Kubeconfig(t, config)}
-	e.create(&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "metallb-system"}})
 	e.create(&v1beta1.IPAddressPool{
 		ObjectMeta: metav1.ObjectMeta{Namespace: "metallb-system", Name: "main"},
 		Spec:       v1beta1.IPAddressPoolSpec{Addresses: []string{"192.0.2.0/24"}},
@@ -258,6 +260,7 @@ func TestMetricsNeedAToken(t *testing.T) {
 	e := newEnv(t)
 	p := start(t, e.kubeconfig)
 	e.service("a")
+	p.serving()
 	url := fmt.Sprintf("https://127.0.0.1:%d/metrics", p.metrics)
 	if status, body := p.get(url, ""); status != http.StatusUnauthorized {
 		t.Errorf("without a token: %d %s", status, body)

@@ -48,7 +48,8 @@ type hooked struct {
 
 func newHooked(t *testing.T, policy admissionv1.FailurePolicyType) *hooked {
 	t.Helper()
-	h := &hooked{env: newEnv(t), port: freePort(t)}
+	t.Parallel() // they mostly wait
+	h := &hooked{env: envOn(t, apiserver.Own(t)), port: freePort(t)}
 	h.applied = h.manifests(policy)
 	for _, o := range h.applied {
 		h.apply(o, "helm")

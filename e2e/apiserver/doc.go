@@ -6,6 +6,9 @@
 //	config := apiserver.Start(t)
 //	apiserver.InstallCRDs(t, config)
 //
+// Starting them takes seconds. Tests that only make objects share two of them by
+// turns: [Shared], and [Main] in TestMain.
+//
 // It needs the programs etcd and kube-apiserver in out/kube. Where they are
 // missing the test is skipped, or fails if METALLB_NO_SKIP is set.
 //

@@ -45,6 +45,7 @@ func admissionOn(t *testing.T, cfg *rest.Config) *Admission {
 // Without an API server nothing can be compared: what needs that passes, with a
 // warning, and the rest is answered.
 func TestAdmissionWithoutCluster(t *testing.T) {
+	t.Parallel()
 	a := admissionOn(t, &rest.Config{Host: "127.0.0.1:1"})
 	w := readWorld(t, "")
 	r := a.Handle(t.Context(), request(t, w, create, poolOf("a", "x")))
@@ -62,6 +63,7 @@ func TestAdmissionWithoutCluster(t *testing.T) {
 // A request whose answer takes too long passes, and does not keep others waiting
 // for more than it may.
 func TestAdmissionInTime(t *testing.T) {
+	t.Parallel()
 	a := admissionOn(t, &rest.Config{Host: "127.0.0.1:1"})
 	<-a.known // somebody judges, and does not end
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
@@ -81,24 +83,17 @@ func TestAdmissionNeverPanics(t *testing.T) {
 	}
 }
 
-// On a real API server: all kinds that are compared are watched, nothing else is,
-// and a denial does not rest on what is gone already.
-func TestAdmissionOnCluster(t *testing.T) {
-	cfg := apiserver.Start(t)
-	apiserver.InstallCRDs(t, cfg)
+// onCluster starts an Admission on a real API server that has an object of each kind
+// that is compared, and returns a client of that too.
+func onCluster(t *testing.T) (*Admission, client.Client) {
+	t.Helper()
+	t.Parallel()
+	cfg := apiserver.Shared(t)
 	c, err := client.New(cfg, client.Options{Scheme: cluster.Scheme()})
 	if err != nil {
 		t.Fatal(err)
 	}
-	apply := func(o client.Object) {
-		t.Helper()
-		if err := c.Create(t.Context(), o); err != nil {
-			t.Fatal(err)
-		}
-	}
-	apply(&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: ownNamespace}})
-	node := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "n1"}}
-	apply(node)
+	objects := []client.Object{&corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "n1"}}}
 	for _, manifest := range []string{
 		poolOf("a", "192.0.2.0/24"), peerOf("p", "peerAddress: 10.0.0.1, bfdProfile: b, password: hunter2"), bfdOf("b", "{}"),
 		aliasesOf("c", "{name: x, value: '1:2'}"), adOf("x", "{aggregationLength: 24}"), l2Of("l", "{}"),
@@ -107,7 +102,12 @@ func TestAdmissionOnCluster(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		apply(o)
+		objects = append(objects, o)
+	}
+	for _, o := range objects {
+		if err := c.Create(t.Context(), o); err != nil {
+			t.Fatal(err)
+		}
 	}
 	a := admissionOn(t, cfg)
 	limit, cancel := context.WithTimeout(t.Context(), 30*time.Second)
@@ -115,6 +115,12 @@ func TestAdmissionOnCluster(t *testing.T) {
 	if err := a.cluster.WaitSynced(limit); err != nil {
 		t.Fatal(err)
 	}
+	return a, c
+}
+
+// On a real API server: all kinds that are compared are watched, and nothing else is.
+func TestAdmissionOnCluster(t *testing.T) {
+	a, _ := onCluster(t)
 	s := a.cluster.Read()
 	if len(s.Nodes) != 1 || len(s.Namespaces) == 0 || s.Services != nil || s.Secrets != nil || s.States != nil {
 		t.Errorf("the Snapshot has %d nodes, %d namespaces, %d Services, %d Secrets, %d states", len(s.Nodes), len(s.Namespaces), len(s.Services), len(s.Secrets), len(s.States))
@@ -134,8 +140,17 @@ func TestAdmissionOnCluster(t *testing.T) {
 	if r := a.Handle(t.Context(), request(t, w, remove, bfdOf("b", "{}"))); r.Allowed {
 		t.Errorf("a profile in use is removed: %+v", r)
 	}
+}
 
-	// What the watch shows is held back: the world stays as it was.
+// A denial does not rest on what is gone already. What the watch shows is held back
+// here: the world stays as it was.
+func TestDenialOfWhatIsGone(t *testing.T) {
+	a, c := onCluster(t)
+	w := judge(nil, a.cluster.Read())
+	over := request(t, w, create, poolOf("b", "192.0.2.0/23"))
+	if r := a.Handle(t.Context(), over); r.Allowed {
+		t.Fatalf("an overlap is allowed: %+v", r)
+	}
 	known := <-a.known
 	if err := c.Delete(t.Context(), &v1beta1.IPAddressPool{ObjectMeta: metav1.ObjectMeta{Namespace: ownNamespace, Name: "a"}}); err != nil {
 		t.Fatal(err)
@@ -144,7 +159,7 @@ func TestAdmissionOnCluster(t *testing.T) {
 	if err != nil || len(latest.Pools) != 0 || len(latest.Peers) != 1 || latest.Peers[0].Spec.Password != "" || latest.PeerPasswords["p"].IsZero() {
 		t.Fatalf("latest: %+v, %v", latest, err)
 	}
-	stale, _ := readChange(request(t, w, create, poolOf("b", "192.0.2.0/23")), ownNamespace)
+	stale, _ := readChange(over, ownNamespace)
 	if r := stale.review(known); r.Allowed {
 		t.Fatal("the test does not show what it is for")
 	}
@@ -152,7 +167,6 @@ func TestAdmissionOnCluster(t *testing.T) {
 	if r := a.confirmed(t.Context(), stale, known); !r.Allowed {
 		t.Errorf("denied because of a pool that is gone: %+v", r)
 	}
-
 	var all sync.WaitGroup
 	for range 8 {
 		all.Go(func() {

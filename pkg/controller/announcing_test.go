@@ -94,37 +94,68 @@ func (a *announcing) says(status metav1.ConditionStatus, reason, message string)
 	})
 }
 
+// What web says where all is well, and over layer 2 too.
+const (
+	overBGP  = "192.0.2.0 from n1 over bgp (peers tor1)"
+	overBoth = overBGP + "; from n2 over layer2 (interfaces eth0)"
+)
+
 func TestServiceSaysWhereItIsAnnounced(t *testing.T) {
 	a := newAnnouncing(t)
-	stop := a.controller()
-	const overBGP = "192.0.2.0 from n1 over bgp (peers tor1)"
+	a.controller()
 	a.says("False", "NotReported", "192.0.2.0 not announced over bgp: no speaker has reported a BGP session: tor1 (unknown on n1, n2); see the speakers' logs")
 	a.report("Established", "")
-	a.says("True", "Announced", overBGP)
-	a.report("Down", "")
-	a.says("False", "NoSessionEstablished", "192.0.2.0 not announced over bgp: no BGP session is Established: tor1 (down on n1, unknown on n2); see the BGPPeers")
-	a.report("Established", "")
-	a.says("True", "Announced", overBGP)
-	a.remove(a.endpoints())
-	a.says("False", "NoEndpoint", "192.0.2.0 not announced over bgp: no endpoint can serve; see the Pods that the Service selects")
-	a.create(a.endpoints())
-	a.says("True", "Announced", overBGP)
-	a.ready(corev1.ConditionUnknown)
-	a.says("False", "NotReported", "192.0.2.0 not announced over bgp: no speaker has reported a BGP session: tor1 (unknown on n2); see the speakers' logs")
-	a.ready(corev1.ConditionTrue)
-	a.says("True", "Announced", overBGP)
-	a.remove(a.ad())
-	a.says("False", "NoAdvertisement", "192.0.2.0 not announced: no BGPAdvertisement covers IPAddressPool first; no L2Advertisement covers IPAddressPool first; write an advertisement that does")
-	a.create(a.ad())
+	for _, lost := range []struct {
+		by, back        func()
+		reason, message string
+	}{
+		{
+			func() { a.report("Down", "") }, func() { a.report("Established", "") },
+			"NoSessionEstablished", "192.0.2.0 not announced over bgp: no BGP session is Established: tor1 (down on n1, unknown on n2); see the BGPPeers",
+		},
+		{
+			func() { a.remove(a.endpoints()) }, func() { a.create(a.endpoints()) },
+			"NoEndpoint", "192.0.2.0 not announced over bgp: no endpoint can serve; see the Pods that the Service selects",
+		},
+		{
+			func() { a.ready(corev1.ConditionUnknown) }, func() { a.ready(corev1.ConditionTrue) },
+			"NotReported", "192.0.2.0 not announced over bgp: no speaker has reported a BGP session: tor1 (unknown on n2); see the speakers' logs",
+		},
+		{
+			func() { a.remove(a.ad()) }, func() { a.create(a.ad()) },
+			"NoAdvertisement", "192.0.2.0 not announced: no BGPAdvertisement covers IPAddressPool first; no L2Advertisement covers IPAddressPool first; write an advertisement that does",
+		},
+	} {
+		a.says("True", "Announced", overBGP)
+		lost.by()
+		a.says("False", lost.reason, lost.message)
+		lost.back()
+	}
 	a.says("True", "Announced", overBGP)
 
+	// The condition goes with the address, and with the load balancer.
+	a.remove(pool("first"))
+	a.awaitService("web", "to say nothing without an address", func(s *corev1.Service) bool {
+		return len(s.Status.LoadBalancer.Ingress) == 0 && meta.FindStatusCondition(s.Status.Conditions, v1beta1.ConditionAnnounced) == nil
+	})
+	a.create(pool("first", "192.0.2.0/29"))
+	a.says("True", "Announced", overBGP)
+	a.patch(service("web"), `{"spec":{"type":"ClusterIP"}}`)
+	a.awaitService("web", "to be left clean", func(s *corev1.Service) bool { return len(s.Status.Conditions) == 0 })
+}
+
+func TestServiceSaysWhereItIsAnnouncedOverLayer2(t *testing.T) {
+	a := newAnnouncing(t)
+	stop := a.controller()
+	a.report("Established", "")
+	a.says("True", "Announced", overBGP)
 	a.create(&v1beta1.L2Advertisement{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "all"}})
 	a.says("True", "PartlyAnnounced", overBGP+"; not over layer2: n1 could, and no speaker says that it does; see the speakers' logs")
 	first := a.layer2("n1", "192.0.2.0")
 	a.says("True", "Announced", overBGP+"; from n1 over layer2 (interfaces eth0)")
 	a.layer2("n2", "192.0.2.0")
 	a.remove(first)
-	web := a.says("True", "Announced", overBGP+"; from n2 over layer2 (interfaces eth0)")
+	web := a.says("True", "Announced", overBoth)
 	since := meta.FindStatusCondition(web.Status.Conditions, v1beta1.ConditionAnnounced).LastTransitionTime
 
 	// What does not matter writes nothing, nor does a restart, and nothing is told
@@ -134,9 +165,9 @@ func TestServiceSaysWhereItIsAnnounced(t *testing.T) {
 	a.report("Established", `,"bfd":"up"`)
 	a.settled()
 	stop()
-	stop = a.controller()
+	a.controller()
 	a.settled()
-	if now := a.says("True", "Announced", overBGP+"; from n2 over layer2 (interfaces eth0)"); now.ResourceVersion != web.ResourceVersion || a.writes.Load() > before+1 {
+	if now := a.says("True", "Announced", overBoth); now.ResourceVersion != web.ResourceVersion || a.writes.Load() > before+1 {
 		t.Errorf("%d writes, want one of the BGPPeer at most; version %s, before %s", a.writes.Load()-before, now.ResourceVersion, web.ResourceVersion)
 	}
 	// What somebody else made of it is put back.
@@ -144,20 +175,7 @@ func TestServiceSaysWhereItIsAnnounced(t *testing.T) {
 	if err := a.Status().Patch(t.Context(), service("web"), client.RawPatch(types.StrategicMergePatchType, []byte(text))); err != nil {
 		t.Fatal(err)
 	}
-	a.says("True", "Announced", overBGP+"; from n2 over layer2 (interfaces eth0)")
-
-	// The condition goes with the address, and with the load balancer.
-	a.remove(pool("first"))
-	a.awaitService("web", "to say nothing without an address", func(s *corev1.Service) bool {
-		return len(s.Status.LoadBalancer.Ingress) == 0 && meta.FindStatusCondition(s.Status.Conditions, v1beta1.ConditionAnnounced) == nil
-	})
-	a.create(pool("first", "192.0.2.0/29"))
-	a.says("True", "Announced", overBGP+"; from n2 over layer2 (interfaces eth0)")
-	if err := a.Patch(t.Context(), service("web"), client.RawPatch(types.MergePatchType, []byte(`{"spec":{"type":"ClusterIP"}}`))); err != nil {
-		t.Fatal(err)
-	}
-	a.awaitService("web", "to be left clean", func(s *corev1.Service) bool { return len(s.Status.Conditions) == 0 })
-	stop()
+	a.says("True", "Announced", overBoth)
 }
 
 // However fast speakers report, a Service is written at most once a second.
@@ -165,7 +183,7 @@ func TestStormOfReportsIsFolded(t *testing.T) {
 	a := newAnnouncing(t)
 	defer a.controller()()
 	a.report("Established", "")
-	web := a.says("True", "Announced", "192.0.2.0 from n1 over bgp (peers tor1)")
+	web := a.says("True", "Announced", overBGP)
 	a.settled()
 	w, err := a.Watch(t.Context(), &corev1.ServiceList{}, client.InNamespace("default"), client.MatchingFields{"metadata.name": "web"},
 		&client.ListOptions{Raw: &metav1.ListOptions{ResourceVersion: web.ResourceVersion}})
@@ -183,7 +201,7 @@ func TestStormOfReportsIsFolded(t *testing.T) {
 		}
 	}
 	a.report("Established", "")
-	last := a.says("True", "Announced", "192.0.2.0 from n1 over bgp (peers tor1)")
+	last := a.says("True", "Announced", overBGP)
 	took := time.Since(start)
 	writes := 0
 	for e := range w.ResultChan() {

@@ -53,9 +53,13 @@ func (c *Certificates) GetCertificate(*tls.ClientHelloInfo) (*tls.Certificate, e
 
 // run works until ctx ends. The Trust is started elsewhere.
 func (c *Certificates) run(ctx context.Context) {
-	if !c.trust.WaitSynced(ctx) {
-		return
+	if c.trust.WaitSynced(ctx) {
+		c.keep(ctx)
 	}
+}
+
+// keep makes a step whenever one is due, or something has changed, until ctx ends.
+func (c *Certificates) keep(ctx context.Context) {
 	for retry := firstRetry; ; {
 		wait := renewCheck
 		if err := c.step(ctx, time.Now()); err != nil {

@@ -3,11 +3,18 @@
 package controller
 
 import (
+	"context"
+	"slices"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/go-logr/logr"
+	"github.com/go-logr/logr/funcr"
 	admissionv1 "k8s.io/api/admissionregistration/v1"
+	"k8s.io/client-go/rest"
+
+	"metallb.io/metallb-frr/pkg/cluster"
 )
 
 // TestWhichCertificateIsServed: the one before for a moment, where it is trusted
@@ -54,4 +61,37 @@ func TestWhichCertificateIsServed(t *testing.T) {
 			t.Errorf("%s: the new one served %v, want %v; %v", row.name, !row.served, row.served, err)
 		}
 	}
+}
+
+// TestFailingStepsAreRetriedAtAPace, also while a certificate waits to be served, and
+// when its time has come.
+func TestFailingStepsAreRetriedAtAPace(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		// What is not watched yet cannot be read: each step fails.
+		trust, err := cluster.NewTrust(&rest.Config{Host: "127.0.0.1:1"}, cluster.TrustOptions{Namespace: ownNamespace})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var want, got []time.Duration
+		for at, retry := time.Duration(0), firstRetry; at < 3*handOver+3*lastRetry; retry = min(2*retry, lastRetry) {
+			want = append(want, at)
+			at += retry
+		}
+		start := time.Now()
+		ctx, end := context.WithCancel(t.Context())
+		c := NewCertificates(trust, testName, funcr.New(func(string, string) {
+			if got = append(got, time.Since(start)); len(got) == len(want) {
+				end()
+			}
+		}, funcr.Options{}))
+		data, _ := renewed(t, c.authority, nil, start)
+		if c.next, err = readServer(data); err != nil {
+			t.Fatal(err)
+		}
+		c.due = start.Add(handOver)
+		c.keep(ctx)
+		if !slices.Equal(got, want) {
+			t.Errorf("steps at %v, want %v", got, want)
+		}
+	})
 }

@@ -39,33 +39,11 @@ func TestServicesGetAndKeepAddresses(t *testing.T) {
 	})
 	f.awaitEvent("web", "IPAllocated", `Assigned IP ["192.0.2.0"]`)
 
-	f.create(service("asks", func(s *corev1.Service) {
-		s.Annotations = map[string]string{v1beta1.AnnotationLoadBalancerIPs: "192.0.2.5"}
-	}))
+	f.create(asking("asks", "192.0.2.5"))
 	f.awaitService("asks", "to hold what it asks for", holds("first", "192.0.2.5"))
-	f.create(service("greedy", func(s *corev1.Service) {
-		s.Annotations = map[string]string{v1beta1.AnnotationLoadBalancerIPs: "192.0.2.5"}
-	}))
-	f.awaitService("greedy", "to be told who holds the address", func(s *corev1.Service) bool {
-		c := meta.FindStatusCondition(s.Status.Conditions, v1beta1.ConditionAddressAssigned)
-		return c != nil && c.Status == metav1.ConditionFalse && strings.Contains(c.Message, "default/asks")
-	})
+	f.create(asking("greedy", "192.0.2.5"))
+	f.awaitService("greedy", "to be told who holds the address", waitsFor("default/asks"))
 	f.awaitEvent("greedy", "AllocationFailed", `Failed to allocate IP for "default/greedy"`)
-
-	// A restart finds everything as it was: one new Service costs one write of
-	// its address, one of where it is announced from and one of the pool's
-	// counters, and nothing else is written.
-	f.settled()
-	stop()
-	before := f.writes.Load()
-	stop = f.controller()
-	f.create(service("after"))
-	f.awaitService("after", "to get the next address after the restart", holds("first", "192.0.2.1"))
-	f.awaitPool("first", "to count it", func(p *v1beta1.IPAddressPool) bool { return p.Status.AssignedIPv4 == 3 })
-	f.settled()
-	if n := f.writes.Load() - before; n != 3 {
-		t.Errorf("%d writes after a restart, want 3", n)
-	}
 
 	// Deleting the holder lets the one that waits have the address at once.
 	if err := f.Delete(t.Context(), service("asks")); err != nil {
@@ -82,6 +60,46 @@ func TestServicesGetAndKeepAddresses(t *testing.T) {
 		return holds("")(s) && len(s.Status.Conditions) == 0
 	})
 	stop()
+}
+
+// A restart finds everything as it was: one new Service costs one write of its
+// address, one of where it is announced from and one of the pool's counters, and
+// nothing else is written.
+func TestRestartWritesNothingAnew(t *testing.T) {
+	f := newFixture(t)
+	stop := f.controller()
+	f.create(pool("first", "192.0.2.0/29"), service("web"))
+	f.awaitService("web", "to hold the first address", holds("first", "192.0.2.0"))
+	f.create(asking("asks", "192.0.2.5"))
+	f.awaitService("asks", "to hold what it asks for", holds("first", "192.0.2.5"))
+	f.create(asking("greedy", "192.0.2.5"))
+	f.awaitService("greedy", "to be told who holds the address", waitsFor("default/asks"))
+	f.settled()
+	stop()
+	before := f.writes.Load()
+	f.controller()
+	f.create(service("after"))
+	f.awaitService("after", "to get the next address after the restart", holds("first", "192.0.2.1"))
+	f.awaitPool("first", "to count it", func(p *v1beta1.IPAddressPool) bool { return p.Status.AssignedIPv4 == 3 })
+	f.settled()
+	if n := f.writes.Load() - before; n != 3 {
+		t.Errorf("%d writes after a restart, want 3", n)
+	}
+}
+
+// asking returns a Service that asks for an address.
+func asking(name, address string) *corev1.Service {
+	return service(name, func(s *corev1.Service) {
+		s.Annotations = map[string]string{v1beta1.AnnotationLoadBalancerIPs: address}
+	})
+}
+
+// waitsFor reports whether the Service has no address because of that other one.
+func waitsFor(holder string) func(*corev1.Service) bool {
+	return func(s *corev1.Service) bool {
+		c := meta.FindStatusCondition(s.Status.Conditions, v1beta1.ConditionAddressAssigned)
+		return c != nil && c.Status == metav1.ConditionFalse && strings.Contains(c.Message, holder)
+	}
 }
 
 func TestStatusIsPutBackAndForeignIngressOverwritten(t *testing.T) {

@@ -34,17 +34,13 @@ func TestWhatKubectlDescribeSays(t *testing.T) {
 	if err != nil || len(files) < 10 {
 		t.Fatalf("%d files, %v", len(files), err)
 	}
-	f := newFixture(t)
-	f.controller()
-	k := newKubectl(t, f)
+	home := t.TempDir() // where kubectl keeps what it knows of API servers
 	for _, file := range files {
 		t.Run(strings.TrimSuffix(filepath.Base(file), ".txtar"), func(t *testing.T) {
-			f.t, k.t = t, t
-			describe(t, f, k, file)
+			f := newFixture(t)
+			f.controller()
+			describe(t, f, newKubectl(t, f, home), file)
 		})
-		f.t, k.t = t, t
-		k.run("", "delete", "services", "--all-namespaces", "-l", "of=describe", "--wait=true", "--timeout=30s")
-		k.run("", "delete", "ipaddresspools,events", "--all-namespaces", "--all", "--timeout=30s")
 	}
 }
 
@@ -109,7 +105,6 @@ func (f *fixture) allDecided() {
 func (f *fixture) allTold() {
 	f.t.Helper()
 	last := service("zz-last", func(s *corev1.Service) {
-		s.Labels = map[string]string{"of": "describe"}
 		s.Annotations = map[string]string{v1beta1.AnnotationLoadBalancerIPs: "nonsense"}
 	})
 	f.create(last)
@@ -123,10 +118,10 @@ type kubectl struct {
 	env     []string
 }
 
-func newKubectl(t *testing.T, f *fixture) *kubectl {
+func newKubectl(t *testing.T, f *fixture, home string) *kubectl {
 	t.Helper()
 	program := filepath.Join(apiserver.Programs(t), "kubectl")
-	return &kubectl{t, program, append(os.Environ(), "KUBECONFIG="+apiserver.Kubeconfig(t, f.config), "HOME="+t.TempDir())}
+	return &kubectl{t, program, append(os.Environ(), "KUBECONFIG="+apiserver.Kubeconfig(t, f.config), "HOME="+home)}
 }
 
 func (k *kubectl) run(input string, args ...string) string {

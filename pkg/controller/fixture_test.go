@@ -5,9 +5,12 @@ package controller_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
+	"os"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -33,10 +36,12 @@ import (
 )
 
 const (
-	namespace = "metallb-system"
+	namespace = apiserver.Namespace
 	// limit is how long a test waits for one thing.
 	limit = 30 * time.Second
 )
+
+func TestMain(m *testing.M) { os.Exit(apiserver.Main(m)) }
 
 // fixture is a real API server with a client.
 type fixture struct {
@@ -46,31 +51,52 @@ type fixture struct {
 	writes atomic.Int64 // requests of controllers that would change something
 }
 
-// counting counts the writes that pass through it. One that changes nothing makes
-// no event in a watch, and is still one too many.
-type counting struct {
+// link is a controller's way to the API server. It counts the writes that pass
+// through it: one that changes nothing makes no event in a watch, and is still one
+// too many.
+type link struct {
 	next   http.RoundTripper
 	writes *atomic.Int64
+
+	mu  sync.RWMutex // read while a request is under way
+	cut bool
 }
 
-func (c counting) RoundTrip(r *http.Request) (*http.Response, error) {
-	if r.Method != http.MethodGet && !strings.Contains(r.URL.Path, "/events") {
-		c.writes.Add(1)
+func (l *link) RoundTrip(r *http.Request) (*http.Response, error) {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	if l.cut {
+		return nil, errors.New("the controller has ended")
 	}
-	return c.next.RoundTrip(r)
+	if r.Method != http.MethodGet && !strings.Contains(r.URL.Path, "/events") {
+		l.writes.Add(1)
+	}
+	return l.next.RoundTrip(r)
+}
+
+// end returns when nothing is under way any more, and lets nothing more through, so
+// that the next test hears nothing of this one: events are sent in the background.
+func (l *link) end() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.cut = true
 }
 
 func newFixture(t *testing.T) *fixture {
 	t.Helper()
-	config := apiserver.Start(t)
-	apiserver.InstallCRDs(t, config)
+	t.Parallel() // they mostly wait
+	return newFixtureAlone(t)
+}
+
+// newFixtureAlone is for a test that others would slow down.
+func newFixtureAlone(t *testing.T) *fixture {
+	t.Helper()
+	config := apiserver.Shared(t)
 	c, err := client.NewWithWatch(config, client.Options{Scheme: cluster.Scheme()})
 	if err != nil {
 		t.Fatal(err)
 	}
-	f := &fixture{t: t, config: config, WithWatch: c}
-	f.create(&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: namespace}})
-	return f
+	return &fixture{t: t, config: config, WithWatch: c}
 }
 
 func (f *fixture) create(objs ...client.Object) {
@@ -93,7 +119,8 @@ func (f *fixture) controllerAs(o cluster.Options, edits ...func(*controller.Opti
 	o.Endpoints = true
 	o.Namespace, o.StatusWriter, o.FieldOwner, o.Log = namespace, true, "metallb-controller", testr.New(f.t)
 	config := rest.CopyConfig(f.config)
-	config.Wrap(func(next http.RoundTripper) http.RoundTripper { return counting{next, &f.writes} })
+	way := &link{writes: &f.writes}
+	config.Wrap(func(next http.RoundTripper) http.RoundTripper { way.next = next; return way })
 	c, err := cluster.New(config, o)
 	if err != nil {
 		f.t.Fatal(err)
@@ -127,6 +154,7 @@ func (f *fixture) controllerAs(o cluster.Options, edits ...func(*controller.Opti
 		case <-time.After(limit):
 			f.t.Error("controller does not end")
 		}
+		way.end()
 	}
 	f.t.Cleanup(stop)
 	return stop

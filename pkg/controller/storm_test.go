@@ -26,7 +26,7 @@ func (c *tally) Inc() { c.n.Add(1) }
 // Many Services that get addresses at once do not take a pass each.
 func TestManyAddressesAreFewPasses(t *testing.T) {
 	const n = 200
-	f := newFixture(t)
+	f := newFixtureAlone(t)
 	passes := &tally{}
 	f.controllerAs(cluster.Options{}, func(o *controller.Options) {
 		passes.Counter, o.Client.Updates = o.Client.Updates, passes
