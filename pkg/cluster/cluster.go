@@ -14,7 +14,6 @@ import (
 	"github.com/go-logr/logr"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/client-go/rest"
-	"k8s.io/client-go/tools/record"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"metallb.io/metallb-frr/pkg/intent"
@@ -64,8 +63,7 @@ type Options struct {
 type Cluster struct {
 	options Options
 	client  client.WithWatch
-	events  record.EventRecorder
-	sink    record.EventBroadcaster
+	events  *events
 	kinds   []source
 
 	peers    *kind[peer]
@@ -140,8 +138,8 @@ func New(cfg *rest.Config, o Options) (*Cluster, error) {
 // started has ended. Watches that break are taken up again, so it returns no
 // error but what ended it.
 func (c *Cluster) Start(ctx context.Context) error {
-	defer c.sink.Shutdown()
 	var wg sync.WaitGroup
+	wg.Go(func() { c.events.run(ctx) })
 	for _, k := range c.kinds {
 		wg.Go(func() { k.watch(logr.NewContext(ctx, c.options.Log)) })
 	}

@@ -60,9 +60,11 @@ type Controller struct {
 // are filled when it has become the leader, so that they show what the leader
 // before it wrote.
 func New(c *cluster.Cluster, o Options) *Controller {
+	w := newWriter(c, o)
+	c.HoldEvents(w.busy)
 	return &Controller{
 		cluster: c, options: o, log: o.Log,
-		writer: newWriter(c, o),
+		writer: w,
 		status: newStatusWriter(c, o), announced: newAnnounced(c, o),
 		secret: newSecretMaker(c, o),
 	}

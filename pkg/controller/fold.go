@@ -42,6 +42,14 @@ func (f fold) let(services, written <-chan struct{}) (_, _ <-chan struct{}) {
 	return services, written
 }
 
+// busy returns what events wait for: that no addresses are in line to be written. An
+// event costs the API server as much as an address.
+func (w *writer) busy() <-chan struct{} {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.full(true)
+}
+
 // full returns nil where there is room for more writes of that urgency, else what
 // is closed once there is. Called with the lock held.
 func (w *writer) full(urgent bool) <-chan struct{} {
