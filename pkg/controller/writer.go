@@ -169,10 +169,10 @@ func (w *writer) offer(next job) {
 		j.pass, j.decided, j.seen, j.again = w.pass, next.decided, next.seen, true
 		return
 	}
-	if j.svc != next.svc {
+	changed, promoted, demoted := j.svc != next.svc, next.urgent && !j.urgent, j.urgent && !next.urgent
+	if changed {
 		j.maybe = nil // of a write that ended since the pass began, and was decided on before the change
 	}
-	changed, promoted, demoted := j.svc != next.svc, next.urgent && !j.urgent, j.urgent && !next.urgent
 	j.svc, j.want, j.outcome, j.urgent = next.svc, next.want, next.outcome, next.urgent
 	j.pass, j.decided, j.seen = w.pass, next.decided, next.seen
 	retry := !w.now.Before(j.due) || j.blocked || j.failures > 0 && changed
