@@ -51,16 +51,16 @@ router bgp %[2]d
 %[5]s`, profile, as, peer, peerAS, bfd))
 }
 
-// seen is what the node's FRR says.
-func (p bfdPair) seen(t *testing.T) (frr.SessionState, frr.BFDState) {
+// sessionOf is what an FRR says of its sessions with a neighbour.
+func sessionOf(t *testing.T, f *frrtest.FRR, neighbor string) (frr.SessionState, frr.BFDState) {
 	t.Helper()
 	state, err := frr.FromJSON(frr.Answers{
-		Neighbors: p.node.Run(t, "vtysh", "-c", frr.ShowNeighbors), BFDPeers: p.node.Run(t, "vtysh", "-c", frr.ShowBFDPeers),
+		Neighbors: f.Run(t, "vtysh", "-c", frr.ShowNeighbors), BFDPeers: f.Run(t, "vtysh", "-c", frr.ShowBFDPeers),
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, b := state.Session("", "192.0.2.2"), state.BFDOf("", "192.0.2.2")
+	s, b := state.Session("", neighbor), state.BFDOf("", neighbor)
 	if s == nil {
 		t.Fatal("no BGP session")
 	}
@@ -70,12 +70,12 @@ func (p bfdPair) seen(t *testing.T) (frr.SessionState, frr.BFDState) {
 	return *s, *b
 }
 
-// until waits for sessions as wanted.
-func (p bfdPair) until(t *testing.T, what string, want func(frr.SessionState, frr.BFDState) bool) {
+// untilSession waits for sessions with a neighbour as wanted.
+func untilSession(t *testing.T, f *frrtest.FRR, neighbor, what string, want func(frr.SessionState, frr.BFDState) bool) {
 	t.Helper()
 	began := time.Now()
 	for {
-		s, b := p.seen(t)
+		s, b := sessionOf(t, f, neighbor)
 		if want(s, b) {
 			t.Logf("%s after %v: BGP %s (%s), BFD %s (here %s, there %s)", what, time.Since(began).Round(10*time.Millisecond), s.State, s.Reason, b.Status, b.Diagnostic, b.RemoteDiagnostic)
 			return
@@ -85,6 +85,16 @@ func (p bfdPair) until(t *testing.T, what string, want func(frr.SessionState, fr
 		}
 		time.Sleep(20 * time.Millisecond)
 	}
+}
+
+func (p bfdPair) seen(t *testing.T) (frr.SessionState, frr.BFDState) {
+	t.Helper()
+	return sessionOf(t, p.node, "192.0.2.2")
+}
+
+func (p bfdPair) until(t *testing.T, what string, want func(frr.SessionState, frr.BFDState) bool) {
+	t.Helper()
+	untilSession(t, p.node, "192.0.2.2", what, want)
 }
 
 // stays looks for 5 seconds, five connect times, whether BGP stays as it is.

@@ -48,8 +48,7 @@ func TestSessionReturnsWithoutBFD(t *testing.T) {
 	with := documentOf(t, diffPeer("tor1", "10.0.0.1", ", bfdProfile: fast")+diffBFD)
 	without := documentOf(t, diffPeer("tor1", "10.0.0.1", ""))
 	node, router := nodeAndRouter(t, with)
-	node.WaitFor(t, "show bfd peers brief", " up ")
-	router.WaitFor(t, routerSession, established)
+	untilSession(t, node, "10.0.0.1", "both", bothStay)
 
 	router.Load(t, "router bgp 65000\n no neighbor 10.0.0.11 bfd\nexit\n")
 	node.WaitFor(t, "show bgp neighbors 10.0.0.1 json", `"bgpState":"Idle"`)
