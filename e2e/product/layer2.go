@@ -174,10 +174,6 @@ func (w *LANWatch) Owned(ctx context.Context, after time.Time, addr netip.Addr, 
 	return f.Member, nil
 }
 
-// Busy reports whether the machine was too busy for what was seen to show anything:
-// five questions in a row were late, and then answers are too.
-func (o LANOutage) Busy() bool { return o.Unasked > lanSilence }
-
 // Stop ends the watch and returns what was seen from its beginning, for each port.
 func (w *LANWatch) Stop(ctx context.Context) ([]LANOutage, error) {
 	until := time.Now()
