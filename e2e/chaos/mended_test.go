@@ -20,7 +20,8 @@ func TestPoolThatIsMendedAndBrokenAgain(t *testing.T) {
 	for i := range services {
 		w.create(service(fmt.Sprintf("s%05d", i), annotated(v1beta1.AnnotationAddressPool, "edited")))
 	}
-	away := func() bool { return w.given >= services && l.inHalf() == 0 }
+	w.await("all to have addresses of that half", func() bool { return l.inHalf() == services })
+	away := func() bool { return l.inHalf() == 0 }
 	l.edit(true)
 	w.await("all to leave that half", away)
 	for range 5 {

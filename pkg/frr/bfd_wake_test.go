@@ -15,6 +15,7 @@ const torConf = `bfd
  profile lab
   transmit-interval 50
   receive-interval 50
+  detect-multiplier 10
  exit
 exit
 router bgp 65000

@@ -26,6 +26,7 @@ const nodeConf = `bfd
  profile fast
   transmit-interval 100
   receive-interval 100
+  detect-multiplier 20
 router bgp 65001
  bgp router-id 192.0.2.1
  no bgp ebgp-requires-policy
@@ -50,6 +51,7 @@ const routerConf = `bfd
  profile fast
   transmit-interval 100
   receive-interval 100
+  detect-multiplier 20
 router bgp 65002
  bgp router-id 192.0.2.2
  no bgp ebgp-requires-policy
