@@ -80,6 +80,7 @@ type address struct {
 
 	claimer MAC       // who last claimed it unasked
 	claimed time.Time // when
+	spoke   time.Time // when we last did
 
 	rivals   []rival   // who contest it while we own it; at most maxRivals
 	defended time.Time // when it was defended last, or is to be next

@@ -21,6 +21,9 @@ const (
 	// quarrel is how long after the last claim of a rival its next one belongs to
 	// the same conflict.
 	quarrel = 2 * time.Second
+	// lockTime is for how long a neighbour keeps what it was told last, whoever says
+	// otherwise (Linux: neigh/default/locktime).
+	lockTime = time.Second
 	// maxRivals bounds the rivals of one address that are told apart.
 	maxRivals = 4
 	// patienceShort and patienceLong are how long an address is defended against
@@ -122,6 +125,9 @@ func (e *Engine) claimOwner(a *address, p *port, m Message, node string, speaker
 	case speaker && a.before(node):
 		e.found(node, now)
 		e.conflict(a, m.MAC, now)
+		if now.Sub(a.spoke) < lockTime { // its claim was lost on those whom we told
+			a.announce()
+		}
 		e.yield(a, p, m.MAC, node)
 	default:
 		e.contest(a, p, m.MAC, node, now)

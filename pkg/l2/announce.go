@@ -64,6 +64,7 @@ func (e *Engine) announceDue(now time.Time) time.Time {
 
 // announce sends one round of an address.
 func (a *address) announce() {
+	a.spoke = time.Now()
 	frames := uint64(1)
 	if a.addr.Is4() {
 		frames = 2
