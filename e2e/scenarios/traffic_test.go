@@ -26,20 +26,10 @@ func (w *world) answers(t *testing.T, ctx context.Context, to netip.AddrPort, no
 		}
 		return nil
 	})
-	// Of two tries one is to be whole: that none is lost while something happens is
-	// asked elsewhere, and a machine that is too busy loses one at any time.
-	for try := range 2 {
-		tally := product.Requests(ctx, w.Client(0), url(to), requests, 8)
-		got := slices.Sorted(maps.Keys(tally.ByNode))
-		if tally.Failed == 0 && slices.Equal(got, nodes) {
-			return
-		}
-		text := fmt.Sprintf("%d requests to %s: %d failed (%v), answered by %v; want all answered, by nodes %v", requests, to, tally.Failed, tally.LastError, tally.ByNode, nodes)
-		if try > 0 {
-			t.Error(text)
-		} else {
-			t.Log(text)
-		}
+	tally := product.Requests(ctx, w.Client(0), url(to), requests, 8)
+	got := slices.Sorted(maps.Keys(tally.ByNode))
+	if tally.Failed > 0 || !slices.Equal(got, nodes) {
+		t.Errorf("%d requests to %s: %d failed (%v), answered by %v; want all answered, by nodes %v", requests, to, tally.Failed, tally.LastError, tally.ByNode, nodes)
 	}
 }
 

@@ -57,8 +57,8 @@ func (c *Cluster) openEvents(cfg *rest.Config, hc *http.Client, scheme *runtime.
 
 // Event records an event about obj. kind is corev1.EventTypeNormal or
 // EventTypeWarning. It is sent in the background: repeated ones are counted in
-// one object, floods about one object are dropped, and what is not sent when
-// Start returns is lost.
+// one object, floods about one object are dropped, and what is over 50,000 in
+// line, or not sent when Start returns, is lost.
 func (c *Cluster) Event(obj client.Object, kind, reason, message string) {
 	e := c.events
 	e.mu.Lock()

@@ -90,3 +90,27 @@ func TestFoldEnds(t *testing.T) {
 		}
 	})
 }
+
+// Events wait while addresses are in line, and go on as soon as there is room.
+func TestEventsWaitForAddresses(t *testing.T) {
+	w := newWriting(t)
+	if w.busy() != nil {
+		t.Error("events wait for nothing")
+	}
+	w.queues[false] = make([]intent.Key, 10*urgentWrites)
+	if w.busy() != nil {
+		t.Error("events wait for conditions")
+	}
+	w.queues[true] = make([]intent.Key, urgentWrites+1)
+	held := w.busy()
+	if held == nil {
+		t.Fatal("events do not wait for addresses")
+	}
+	w.queues[true] = w.queues[true][1:]
+	w.tellRoom(true)
+	select {
+	case <-held:
+	default:
+		t.Error("events wait although there is room")
+	}
+}
